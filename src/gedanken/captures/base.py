@@ -1,0 +1,39 @@
+"""Capture: a mathematical object at a site, ready to be read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gedanken.kinds import Factors, Kind
+from gedanken.site import Site
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What stands at one site of a snapshot: the address and shape at once, the object itself when `read` is called.
+
+    `read()` gives the raw object, of kind `kind`. It raises Refusal, naming the tensor, where that cannot be decoded.
+    `kinds` are those it can be reduced to (captures/reduce.py); `rank_bound` is the inner width of a product of factors.
+    """
+
+    site: Site
+    kind: Kind
+    kinds: frozenset[Kind]
+    rows: int
+    cols: int
+    dtype: str
+    raw_name: str
+    notes: tuple[str, ...]
+    read: Callable[[], np.ndarray | Factors]
+    rank_bound: int | None = None
+
+    @property
+    def quantised(self) -> bool:
+        return "quantised" in self.notes
+
+    @property
+    def work(self) -> float:
+        """Floating-point operations of its spectrum: the Gram matrix and the values-only eigenvalue problem."""
+        short, long = sorted((self.rows, self.cols))
+        return float(short) * short * (long + 4 / 3 * short)

@@ -1,0 +1,125 @@
+"""Weights: every matrix and embedding of a checkpoint as captures, and products of them on request.
+
+Products are per head and invariant under the head's change of basis (Elhage et al. 2021, [@elhage2021]):
+W_QK = W_Qᵀ W_K, W_OV = W_O W_V; and W_UE = W_U W_Eᵀ, the path straight from embedding to logits. They are captured as
+thin factors and never formed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from gedanken.captures.base import Capture
+from gedanken.kinds import Factors, Kind
+from gedanken.site import Site
+from gedanken.sources.architectures.base import Piece
+from gedanken.sources.base import Snapshot
+from gedanken.sources.checkpoints import Checkpoint
+
+PRODUCTS = ("W_QK", "W_OV", "W_UE")
+
+_OF_MATRIX = frozenset({Kind.matrix, Kind.spectrum})
+_OF_FACTORS = frozenset({Kind.spectrum})
+_OF_POINTS = frozenset({Kind.matrix, Kind.spectrum, Kind.points, Kind.moments})
+
+
+def captures(snapshot: Snapshot, products: Iterable[str] = ()) -> list[Capture]:
+    """Every matrix and embedding of the snapshot's checkpoint, then the products named (of PRODUCTS).
+
+    Raises Failure if the checkpoint cannot be opened. Reading a capture raises Refusal if its tensor cannot be read.
+    """
+    checkpoint: Checkpoint = snapshot.state
+    found = [_capture(checkpoint, piece) for piece in checkpoint.pieces]
+    pieces = {piece.site: piece for piece in checkpoint.pieces}
+    for product in products:
+        found.extend(_PRODUCTS[product](checkpoint, pieces))
+    return found
+
+
+def _capture(checkpoint: Checkpoint, piece: Piece) -> Capture:
+    info = checkpoint.files.tensors[piece.tensor]
+    kinds = _OF_POINTS if piece.kind == Kind.points else _OF_FACTORS if piece.factored else _OF_MATRIX
+    return Capture(
+        site=piece.site,
+        kind=piece.kind,
+        kinds=kinds,
+        rows=piece.rows,
+        cols=piece.cols,
+        dtype=info.dtype,
+        raw_name=piece.tensor,
+        notes=(*piece.notes, *(("quantised",) if info.quantised and "quantised" not in piece.notes else ())),
+        read=lambda: checkpoint.read(piece),
+    )
+
+
+def _product(checkpoint: Checkpoint, pieces: tuple[Piece, Piece], site: Site, shape, rank: int, read) -> Capture:
+    infos = [checkpoint.files.tensors[piece.tensor] for piece in pieces]
+    return Capture(
+        site=site,
+        kind=Kind.matrix,
+        kinds=_OF_FACTORS,
+        rows=shape[0],
+        cols=shape[1],
+        dtype=infos[0].dtype,
+        raw_name=" · ".join(piece.tensor for piece in pieces),
+        notes=("product", *(("quantised",) if any(info.quantised for info in infos) else ())),
+        read=read,
+        rank_bound=rank,
+    )
+
+
+def _per_head(left: str, right: str, part: str, factors: Callable) -> Callable:
+    """Captures of one product per query head: `factors(left, right, h, kv, d)` cuts them out of the whole matrices."""
+
+    def make(checkpoint: Checkpoint, pieces: dict[Site, Piece]) -> Iterator[Capture]:
+        shape = checkpoint.heads
+        if shape is None:
+            return
+        for site, first in pieces.items():
+            if site.part != left or site.block not in ("attn", "cross_attn"):
+                continue
+            second = pieces.get(Site(site.block, right, site.layer, site.stack))
+            if second is None:
+                continue
+            for head in range(shape.heads):
+                shared = head * shape.kv_heads // shape.heads
+
+                def read(first=first, second=second, head=head, shared=shared) -> Factors:
+                    return factors(checkpoint.read(first), checkpoint.read(second), head, shared, shape.head_dim)
+
+                at = Site(site.block, part, site.layer, site.stack, head=head)
+                yield _product(checkpoint, (first, second), at, _ends(part, first, second), shape.head_dim, read)
+
+    return make
+
+
+def _ends(part: str, first: Piece, second: Piece) -> tuple[int, int]:
+    return (first.cols, second.cols) if part == "W_QK" else (first.rows, second.cols)
+
+
+def _query_key(w_q, w_k, head: int, shared: int, d: int) -> Factors:
+    return Factors(w_q[head * d : (head + 1) * d].T, w_k[shared * d : (shared + 1) * d])
+
+
+def _output_value(w_o, w_v, head: int, shared: int, d: int) -> Factors:
+    return Factors(w_o[:, head * d : (head + 1) * d], w_v[shared * d : (shared + 1) * d])
+
+
+def _unembedding_embedding(checkpoint: Checkpoint, pieces: dict[Site, Piece]) -> Iterator[Capture]:
+    embedding = pieces.get(Site("embed", "W_E"))
+    if embedding is None:
+        return
+    unembedding = pieces.get(Site("unembed", "W_U"), embedding)
+    if unembedding.cols != embedding.cols:
+        return
+
+    def read() -> Factors:
+        return Factors(checkpoint.read(unembedding), checkpoint.read(embedding).T)
+
+    shape = unembedding.rows, embedding.rows
+    yield _product(checkpoint, (unembedding, embedding), Site("unembed", "W_UE"), shape, embedding.cols, read)
+
+
+_PRODUCTS = {
+    "W_QK": _per_head("W_Q", "W_K", "W_QK", _query_key),
+    "W_OV": _per_head("W_O", "W_V", "W_OV", _output_value),
+    "W_UE": _unembedding_embedding,
+}

@@ -1,0 +1,76 @@
+"""gedanken scan: measure a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gedanken.cli.console import JsonOption, LabOption, QuietOption, ThreadsOption, progress, show
+
+
+def scan(
+    model: Annotated[str, typer.Argument(help="Folder, file, hub id (org/name@revision) or glob of checkpoints.")],
+    lab: LabOption = "lab",
+    run: Annotated[str | None, typer.Option(help="Name of the run in the lab (default: from the model's name).")] = None,
+    site: Annotated[list[str] | None, typer.Option(help="Only sites that match, e.g. 'layers.*.attn.W_Q'.", metavar="GLOB")] = None,
+    instrument: Annotated[list[str] | None, typer.Option(help="Only this instrument (may be repeated).")] = None,
+    product: Annotated[list[str] | None, typer.Option(help="Also W_QK, W_OV (per head) or W_UE.")] = None,
+    nulls: Annotated[bool, typer.Option("--nulls", help="Also nulls that need the data: entries in random order.")] = False,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Draws for the p-value of each tail fit (0: none).")] = 0,
+    null_draws: Annotated[int, typer.Option(min=0, help="Gaussian null draws for each shape (0: no null bands).")] = 99,
+    report: Annotated[bool, typer.Option(help="Write report.html into the lab.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be measured, and its cost.")] = False,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model's weights and embeddings: tables into the lab, and one HTML report."""
+    from gedanken.experiment.scan import scan_plan
+    from gedanken.sources.checkpoints import open_model
+
+    plan = scan_plan(
+        instruments=instrument or (), sites=site or (), products=product or (), draws=null_draws, nulls=nulls, bootstrap=bootstrap
+    )
+    source = open_model(model, run=run)
+    if dry_run:
+        _print_plan(source, plan, as_json)
+        return
+    _measure(source, plan, lab, threads, quiet or as_json, report, as_json)
+
+
+def _print_plan(source, plan, as_json: bool) -> None:
+    from gedanken.experiment.preview import preview
+
+    found = preview(source, plan)
+    show(found.rows, as_json, title=f"{source.run}: {found.sentence}")
+
+
+def _measure(source, plan, lab: str, threads: int | None, quiet: bool, with_report: bool, as_json: bool) -> None:
+    from gedanken.experiment import run as measure_all
+    from gedanken.measurements.store import Lab
+
+    tables = Lab(lab)
+    with progress(f"measuring {source.run}", quiet) as update:
+        outcome = measure_all(source, plan, tables, threads=threads, progress=update)
+    page = None
+    if with_report:
+        from gedanken.report.build import build
+
+        page = build(tables, Path(lab) / "report.html" if "://" not in lab else Path("report.html"))
+    if as_json:
+        show([{"run": source.run, **vars(outcome), "lab": lab, "report": page and str(page)}], True)
+    elif not quiet:
+        _say(source.run, outcome, lab, page)
+    if outcome.failures and not outcome.tasks and not outcome.already_done:
+        raise typer.Exit(1)
+
+
+def _say(name: str, outcome, lab: str, page: Path | None) -> None:
+    for sentence in outcome.failures:
+        typer.echo(f"left out: {sentence}", err=True)
+    if outcome.tasks:
+        typer.echo(f"{name}: {outcome.values} values, {outcome.refused} refused (each with its reason), in {lab}/")
+    elif outcome.already_done:
+        typer.echo(f"{name}: everything asked for is already in {lab}/")
+    if page:
+        typer.echo(f"report: {page}")

@@ -1,0 +1,124 @@
+"""run: every snapshot of a source, task by task, into a lab."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from threadpoolctl import threadpool_limits
+
+from gedanken.experiment import nulls
+from gedanken.experiment import rows as make
+from gedanken.experiment.measure import measure
+from gedanken.experiment.plan import Plan, Task, split
+from gedanken.measurements.schema import OF_A_SNAPSHOT
+from gedanken.measurements.store import Lab
+from gedanken.sources.base import Source
+from gedanken.status import Failure, Status
+
+
+@dataclass
+class Outcome:
+    """What a run did: tasks measured and found done, rows that stand and that were refused, snapshots that failed."""
+
+    tasks: int = 0
+    already_done: int = 0
+    values: int = 0
+    refused: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+Progress = Callable[[float, float], None]
+"""Called with the work done and the work in all (floating-point operations)."""
+
+
+def run(
+    source: Source,
+    plan: Plan,
+    lab: Lab,
+    *,
+    executor: Executor | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Measure every snapshot of a source into a lab. What the lab already holds is not measured again.
+
+    executor: any concurrent.futures executor; by default a pool of `threads` threads (all cores), one matrix and one
+    BLAS thread each. Raises Failure if the source or the lab cannot be used at all; a snapshot that cannot be opened
+    is an entry of `Outcome.failures`.
+    """
+    threads = threads or len(os.sched_getaffinity(0))
+    own = executor is None
+    outcome = Outcome()
+    with ThreadPoolExecutor(threads) if own else nullcontext(executor) as pool:
+        with threadpool_limits(1, user_api="blas") if own else nullcontext():
+            tasks = list(_tasks(source, plan, lab, threads, outcome))
+            done = lab.done()
+            waiting = [task for task in tasks if task.key not in done]
+            outcome.already_done = len(tasks) - len(waiting)
+            _draw_nulls(waiting, lab, pool)
+            _work_through(waiting, lab, pool, outcome, progress, limit_blas=not own)
+    return outcome
+
+
+def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome) -> Iterator[Task]:
+    """Every task of a source; its run, steps, settings and variables are recorded on the way."""
+    lab.record("settings", [make.setting_row(instrument) for instrument in plan.instruments])
+    lab.record("variables", [row for instrument in plan.instruments for row in make.variable_rows(instrument)])
+    lab.record("runs", [make.run_row(source, threads)])
+    for snapshot in source.snapshots():
+        try:
+            captures = plan.captures(snapshot)
+        except Failure as failure:
+            outcome.failures.append(failure.sentence)
+            continue
+        lab.record("steps", [make.step_row(snapshot)])
+        yield from split(snapshot, plan, captures)
+
+
+def _draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:
+    """Make sure the lab holds the null draws of every shape that the tasks will meet."""
+    wanted = [
+        request
+        for task in tasks
+        for capture in task.captures()
+        for request in nulls.requests(capture, task.plan.reading(capture), task.plan.draws)
+    ]
+    futures = {
+        request: [pool.submit(nulls.draw, *chunk) for chunk in nulls.chunks(request)]
+        for request in nulls.missing(wanted, lab)
+    }
+    for request, pieces in futures.items():
+        nulls.keep(request, [piece.result() for piece in pieces], lab)
+
+
+def _work_through(
+    tasks: list[Task], lab: Lab, pool: Executor, outcome: Outcome, progress: Progress | None, *, limit_blas: bool
+) -> None:
+    total, finished = sum(task.work for task in tasks), 0.0
+    kept = nulls.Kept(lab)
+    largest_first = sorted(tasks, key=lambda task: -task.work)
+    futures: dict[Future, Task] = {pool.submit(perform, task, lab, kept, limit_blas): task for task in largest_first}
+    try:
+        for future in as_completed(futures):
+            values, refused = future.result()
+            outcome.tasks += 1
+            outcome.values += values
+            outcome.refused += refused
+            finished += futures[future].work
+            if progress:
+                progress(finished, total)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def perform(task: Task, lab: Lab, kept: nulls.Kept, limit_blas: bool) -> tuple[int, int]:
+    """Measure a task and write its parts, `measurements` last: (rows that stand, rows refused)."""
+    with threadpool_limits(1, user_api="blas") if limit_blas else nullcontext():
+        rows = measure(task.snapshot, task.plan, task.captures(), kept)
+    for table in reversed(OF_A_SNAPSHOT):
+        lab.write(table, rows[table], task.key)
+    refused = sum(row["status"] == Status.refused for row in rows["measurements"])
+    return len(rows["measurements"]) - refused, refused

@@ -1,0 +1,181 @@
+"""Null bands of measured values: from closed forms, from draws kept by shape, and from draws of the data itself."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from gedanken.captures.base import Capture
+from gedanken.captures.reduce import reduced
+from gedanken.instruments import nulls
+from gedanken.instruments.base import Instrument, NullModel, Reading, Value
+from gedanken.kinds import Kind, Spectrum
+from gedanken.measurements.store import Lab, digest
+from gedanken.status import Refusal
+
+CHUNK = 25
+"""Draws of one shape that a worker makes at a time, so that a few shapes keep all cores busy."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Null draws to make: `count` draws of a null like `like` (only its shape counts), read by these instruments."""
+
+    null: NullModel
+    like: Spectrum
+    instruments: tuple[Instrument, ...]
+    count: int
+
+    @property
+    def shape(self) -> str:
+        return self.null.shape_key(self.like)
+
+    @property
+    def settings(self) -> frozenset[str]:
+        return frozenset(instrument.setting for instrument in self.instruments)
+
+
+def requests(capture: Capture, instruments: Iterable[Instrument], count: int) -> Iterator[Request]:
+    """The draws by shape that measuring a capture will need."""
+    by_null = defaultdict(list)
+    for instrument in instruments:
+        if count and instrument.null_model is not None:
+            by_null[instrument.null_model].append(instrument)
+    size = capture.rank_bound or min(capture.rows, capture.cols)
+    like = Spectrum(np.empty(size), capture.rows, capture.cols, rank_bound=capture.rank_bound)
+    for null, readers in by_null.items():
+        yield Request(null, like, tuple(readers), count)
+
+
+def missing(wanted: Iterable[Request], lab: Lab) -> list[Request]:
+    """The requests, one for each null and shape, that the lab cannot serve yet."""
+    kept = lab.null_draws.select("null", "shape", "setting", pl.col("draws").list.len()).unique().collect()
+    have = {(null, shape, setting): draws for null, shape, setting, draws in kept.iter_rows()}
+    found: dict[tuple[str, str], Request] = {}
+    for request in wanted:
+        place = request.null.name, request.shape
+        lacking = [i for i in request.instruments if have.get((*place, i.setting), 0) < request.count]
+        if lacking and min(request.like.rows, request.like.cols) > 0:
+            found[place] = Request(request.null, request.like, tuple(lacking), request.count)
+    return list(found.values())
+
+
+def chunks(request: Request) -> list[tuple[Request, int]]:
+    """The request cut into pieces of at most CHUNK draws, numbered."""
+    starts = range(0, request.count, CHUNK)
+    cut = [(min(CHUNK, request.count - start), number) for number, start in enumerate(starts)]
+    return [(Request(request.null, request.like, request.instruments, count), number) for count, number in cut]
+
+
+def draw(request: Request, number: int = 0) -> dict[tuple[str, str], list[float]]:
+    """Values of (variable, setting) on the request's draws; draws on which an instrument refuses are left out."""
+    rng = np.random.default_rng(int(digest(request.null.name, request.shape, number, size=8), 16))
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for array in request.null.draws(request.like, request.count, rng):
+        _read(array, request.instruments, rng, values)
+    return values
+
+
+def _read(array, instruments: Iterable[Instrument], rng, values: dict[tuple[str, str], list[float]]) -> None:
+    for instrument in instruments:
+        try:
+            reading = instrument.measure(array, rng)
+        except Refusal:
+            continue
+        for name, result in reading.items():
+            if isinstance(result, Value):
+                values[name, instrument.setting].append(result.value)
+
+
+def keep(request: Request, pieces: Sequence[dict[tuple[str, str], list[float]]], lab: Lab) -> None:
+    """Write the draws of one request, made in pieces, to the lab."""
+    rows = [
+        {"null": request.null.name, "shape": request.shape, "variable": name, "setting": setting, "draws": draws}
+        for name, setting in pieces[0]
+        for draws in [[value for piece in pieces for value in piece.get((name, setting), ())]]
+    ]
+    lab.write("null_draws", rows, digest(request.null.name, request.shape, request.count, *sorted(request.settings)))
+
+
+class Kept:
+    """Null draws by shape, from the lab; drawn in place where it has none (or where there is no lab)."""
+
+    def __init__(self, lab: Lab | None = None):
+        self.lab = lab
+        self._found: dict[tuple[str, str], dict[tuple[str, str], np.ndarray]] = {}
+
+    def __reduce__(self):
+        return type(self), (self.lab,)
+
+    def values(self, instrument: Instrument, array: Spectrum, count: int) -> dict[str, np.ndarray]:
+        """Variable → its values on the draws, at the Frobenius norm of the draws (1)."""
+        null = instrument.null_model
+        place = null.name, null.shape_key(array)
+        if place not in self._found:
+            self._found[place] = self._from_lab(*place)
+        found = self._found[place]
+        names = [v.name for v in instrument.variables if not v.no_null and not v.curve]
+        if not all((name, instrument.setting) in found for name in names):
+            drawn = draw(Request(null, array, (instrument,), count))
+            found.update({key: np.asarray(values) for key, values in drawn.items()})
+        return {name: found[name, instrument.setting] for name in names if (name, instrument.setting) in found}
+
+    def _from_lab(self, null: str, shape: str) -> dict[tuple[str, str], np.ndarray]:
+        if self.lab is None:
+            return {}
+        rows = self.lab.null_draws.filter((pl.col("null") == null) & (pl.col("shape") == shape)).collect()
+        return {(row["variable"], row["setting"]): np.asarray(row["draws"]) for row in rows.iter_rows(named=True)}
+
+
+class Shuffled:
+    """Values on draws of a site's own data (Instrument.data_null), each draw reduced and read once by all."""
+
+    def __init__(self, capture: Capture, raw: Callable, instruments: Iterable[Instrument], count: int, rng):
+        self._capture, self._raw, self._count, self._rng = capture, raw, count, rng
+        self._instruments = [instrument for instrument in instruments if count and instrument.data_null is not None]
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], list[float]]:
+        values: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for null in {instrument.data_null for instrument in self._instruments}:
+            readers = [instrument for instrument in self._instruments if instrument.data_null == null]
+            for raw in null.draws(self._raw(), self._count, self._rng):
+                for kind, preparation in {(reader.reads, reader.preparation) for reader in readers}:
+                    same = [r for r in readers if (r.reads, r.preparation) == (kind, preparation)]
+                    _read(self._reduced(raw, kind, preparation), same, self._rng, values)
+        return values
+
+    def _reduced(self, raw, kind: Kind, preparation: str):
+        return reduced(raw, kind, preparation, quantised=self._capture.quantised)
+
+    def values(self, instrument: Instrument) -> dict[str, np.ndarray]:
+        if instrument not in self._instruments:
+            return {}
+        return {name: np.asarray(v) for (name, setting), v in self._values.items() if setting == instrument.setting}
+
+
+def bands(
+    instrument: Instrument, array, reading: Reading, kept: Kept, count: int, shuffled: Shuffled
+) -> Iterator[tuple[str, dict]]:
+    """(variable, columns of the `nulls` table) for every value that stands and has a null."""
+    standing = {v.name: v for v in instrument.variables if isinstance(reading[v.name], Value) and not v.no_null}
+    if not standing:
+        return
+    if count:
+        closed = instrument.null(array, reading)
+        yield from ((name, asdict(band)) for name, band in closed.items() if name in standing)
+    if count and instrument.null_model is not None:
+        norm = instrument.null_model.norm(array)
+        for name, draws in kept.values(instrument, array, count).items():
+            if name in standing and name not in closed and len(draws):
+                yield name, _columns(reading[name].value, draws * norm ** standing[name].degree, instrument.null_model)
+    for name, draws in shuffled.values(instrument).items():
+        if name in standing and len(draws):
+            yield name, _columns(reading[name].value, draws, instrument.data_null)
+
+
+def _columns(value: float, draws: np.ndarray, null: NullModel) -> dict:
+    return asdict(nulls.band(value, draws, null.name))

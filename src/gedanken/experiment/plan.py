@@ -1,0 +1,93 @@
+"""Plan: what to measure. Task: the stretch of it that is measured and written at once."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from gedanken.captures import weights
+from gedanken.captures.base import Capture
+from gedanken.instruments import catalogue
+from gedanken.instruments.base import Instrument
+from gedanken.measurements.store import digest, part_key
+from gedanken.sources.base import Snapshot
+from gedanken.status import Failure
+
+TASK_SITES = 64
+TASK_WORK = 4e9
+"""A task ends at so many sites or floating-point operations (about a third of a second): what a kill can lose."""
+
+DRAWS = 99
+"""Null draws by shape: the rank p then resolves 0.02, and a scan stays within 15 % of one without nulls."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure: instruments, at which sites, against which nulls.
+
+    `sites` are glob patterns (empty: all); `products` are of weights.PRODUCTS; `draws` null draws by shape (0: none);
+    `shuffles` null draws that need the data, per site (0: none).
+    """
+
+    instruments: tuple[Instrument, ...]
+    sites: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    draws: int = DRAWS
+    shuffles: int = 0
+
+    def __post_init__(self):
+        if unknown := set(self.products) - set(weights.PRODUCTS):
+            raise Failure(f"No product is called {', '.join(sorted(unknown))}; there are {', '.join(weights.PRODUCTS)}.")
+
+    def captures(self, snapshot: Snapshot) -> list[Capture]:
+        """The snapshot's captures that the plan asks for. Raises Failure if the snapshot cannot be opened."""
+        found = weights.captures(snapshot, self.products)
+        return [c for c in found if not self.sites or any(fnmatch(str(c.site), glob) for glob in self.sites)]
+
+    def reading(self, capture: Capture) -> list[Instrument]:
+        """The instruments that can read a capture."""
+        return [instrument for instrument in self.instruments if instrument.reads in capture.kinds]
+
+    @property
+    def key(self) -> str:
+        """Hash of everything here that changes what a task's rows say."""
+        settings = sorted(instrument.setting for instrument in self.instruments)
+        return digest(*settings, self.draws, self.shuffles)
+
+
+def standard_instruments(names: Iterable[str] = ()) -> tuple[Instrument, ...]:
+    """The instruments named (all by default), in every setting that a scan uses. Raises Failure for an unknown name."""
+    classes = map(catalogue.get, names or catalogue.names())
+    return tuple(found(**fields) for found in classes for fields in found.standard)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some sites of one snapshot. It holds names, never tensors."""
+
+    snapshot: Snapshot
+    plan: Plan
+    sites: tuple[str, ...]
+    work: float
+
+    @property
+    def key(self) -> str:
+        """Name of its parts in the lab: another model, step, content, setting or site gives another."""
+        snapshot = self.snapshot
+        return part_key(snapshot.run, snapshot.step, snapshot.fingerprint, self.plan.key, *self.sites)
+
+    def captures(self) -> list[Capture]:
+        wanted = set(self.sites)
+        return [capture for capture in self.plan.captures(self.snapshot) if str(capture.site) in wanted]
+
+
+def split(snapshot: Snapshot, plan: Plan, captures: Iterable[Capture]) -> Iterator[Task]:
+    """Captures in order, as tasks of at most TASK_SITES sites and about TASK_WORK operations."""
+    sites, work = [], 0.0
+    for capture in captures:
+        if sites and (len(sites) == TASK_SITES or work + capture.work > TASK_WORK):
+            yield Task(snapshot, plan, tuple(sites), work)
+            sites, work = [], 0.0
+        sites.append(str(capture.site))
+        work += capture.work
+    if sites:
+        yield Task(snapshot, plan, tuple(sites), work)

@@ -1,0 +1,76 @@
+"""scan: every matrix and embedding of a model, by every instrument that reads them. compare: what tuning changed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from gedanken.experiment.loop import Outcome, Progress, run
+from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
+from gedanken.measurements.store import Lab
+from gedanken.sources.base import Source
+from gedanken.sources.checkpoints import open_model
+from gedanken.sources.difference import Difference
+
+SHUFFLES = 39
+"""Draws of nulls that need the data: the fewest whose two-sided rank p can reach 0.05."""
+
+
+def scan_plan(
+    *,
+    instruments: Iterable[str] = (),
+    sites: Iterable[str] = (),
+    products: Iterable[str] = (),
+    draws: int = DRAWS,
+    nulls: bool = False,
+    bootstrap: int = 0,
+) -> Plan:
+    """The plan of a scan. `nulls` adds nulls that need the data; `bootstrap` the p of tail fits from so many draws."""
+    found = standard_instruments(instruments)
+    if bootstrap:
+        found = tuple(_bootstrapped(instrument, bootstrap) for instrument in found)
+    return Plan(found, tuple(sites), tuple(products), draws, SHUFFLES if nulls else 0)
+
+
+def _bootstrapped(instrument, count: int):
+    fields = instrument.parameters
+    return type(instrument)(**fields | {"bootstrap": count}) if "bootstrap" in fields else instrument
+
+
+def scan(
+    model: Any,
+    lab: Lab | str = "lab",
+    *,
+    run_name: str | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    executor=None,
+    **plan: Any,
+) -> Outcome:
+    """Measure a model's weights and embeddings into a lab.
+
+    model: hub id (`org/name@revision`), folder or file, glob of checkpoints, live module, dict of arrays, or a Source.
+    plan: keywords of `scan_plan`. Raises Failure if the model cannot be opened or the lab not be written.
+    """
+    lab = lab if isinstance(lab, Lab) else Lab(lab)
+    source = model if isinstance(model, Source) else open_model(model, run=run_name)
+    return run(source, scan_plan(**plan), lab, threads=threads, progress=progress, executor=executor)
+
+
+def compare(
+    base: Any,
+    tuned: Any,
+    lab: Lab | str = "lab",
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **plan: Any,
+) -> tuple[str, str, str]:
+    """Measure two models and their difference ΔW = tuned − base; the names of the three runs.
+
+    Raises Failure if they share no matrix of equal shape.
+    """
+    lab = lab if isinstance(lab, Lab) else Lab(lab)
+    first, second = open_model(base), open_model(tuned)
+    difference = Difference(first, second)
+    for source in (first, second, difference):
+        scan(source, lab, threads=threads, progress=progress, **plan)
+    return first.run, second.run, difference.run

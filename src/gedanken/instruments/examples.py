@@ -1,0 +1,111 @@
+"""Inputs of every kind, for the conformance suite and for tests: generic ones, degenerate ones, and their transforms.
+
+A spectrum or a set of moments is made from a raw matrix or raw points by the plainest reduction there is; the
+symmetries act on the raw array, where they mean something.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from gedanken.instruments.base import Symmetry
+from gedanken.kinds import Kind, Moments, Spectrum
+from gedanken.status import Flag, Refusal
+from gedanken.theory import ensembles
+
+Raw = Float[np.ndarray, "rows cols"]
+
+
+def raw(kind: Kind, rng: np.random.Generator) -> Raw:
+    """A generic raw array: heavy-tailed columns over noise with a few strong directions and a nonzero mean."""
+    rows, cols = (160, 24) if kind in (Kind.points, Kind.moments) else (96, 64)
+    directions = ensembles.spiked(rows, cols, np.array([4.0, 2.5, 1.5]), rng)
+    return directions * rng.gamma(2.0, 0.5, cols) + 0.02 * rng.standard_normal(cols)
+
+
+def degenerate(kind: Kind, rng: np.random.Generator) -> Iterator[tuple[str, Raw]]:
+    """Raw arrays for which most quantities mean nothing, each with its name."""
+    row = rng.standard_normal(8)
+    yield "all zero", np.zeros((32, 16))
+    yield "all equal", np.ones((32, 16))
+    yield "one entry", np.ones((1, 1))
+    yield "one row", row[None, :]
+    yield "one column", row[:, None]
+    yield "2 × 2", rng.standard_normal((2, 2))
+    yield "rank one", np.outer(rng.standard_normal(32), rng.standard_normal(16))
+    yield "orthogonal", ensembles.haar_orthogonal(32, rng)
+    yield "half the rows zero", np.concatenate([np.zeros((16, 16)), rng.standard_normal((16, 16))])
+    yield "very small", 1e-150 * rng.standard_normal((32, 16))
+    yield "very large", 1e150 * rng.standard_normal((32, 16))
+    if kind in (Kind.points, Kind.moments):
+        yield "two equal points", np.stack([row, row])
+
+
+def reduced(kind: Kind, array: Raw, preparation: str = "") -> Any:
+    """The object of `kind` that stands for a raw array, read-only. Raises Refusal as a capture would."""
+    array = np.array(array, dtype=float)
+    made = _REDUCTIONS[kind](array, preparation)
+    for part in (array, *(vars(made).values() if isinstance(made, Spectrum | Moments) else ())):
+        if isinstance(part, np.ndarray):
+            part.flags.writeable = False
+    return made
+
+
+def _array(array: Raw, preparation: str) -> Raw:
+    return array
+
+
+def _spectrum(array: Raw, preparation: str) -> Spectrum:
+    values = np.linalg.svd(array, compute_uv=False)
+    # The size of rounding in σ = √λ when λ comes from a Gram matrix: λ₁·r·eps.
+    resolution = float(values[0] * np.sqrt(len(values) * np.finfo(float).eps))
+    return Spectrum(values, *array.shape, resolution)
+
+
+def _moments(points: Raw, preparation: str) -> Moments:
+    norms = np.linalg.norm(points, axis=1)
+    kept, norms = points[norms > 0], norms[norms > 0]
+    if not len(kept):
+        raise Refusal(Flag.zero_rows)
+    if preparation == "centred":
+        kept = kept - kept.mean(axis=0)
+    if preparation == "unit":
+        kept = kept / norms[:, None]
+    groups = tuple(
+        (len(part), part.sum(axis=0), float(np.sum((part.T @ part) ** 2)))
+        for part in np.array_split(kept, min(8, len(kept)))
+    )
+    smallest = float(norms.min() / np.median(norms))
+    return Moments(
+        len(kept), kept.sum(axis=0), kept.T @ kept, kept[:2048], len(points) - len(kept), smallest, groups
+    )
+
+
+_REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
+    {Kind.matrix: _array, Kind.points: _array, Kind.spectrum: _spectrum, Kind.moments: _moments}
+)
+
+KINDS = frozenset(_REDUCTIONS)
+"""The kinds that examples can be made of."""
+
+SCALE = 3.7
+"""The factor of the scale symmetry: not a power of two, so that rounding differs."""
+
+TRANSFORMS: Mapping[Symmetry, Callable[[Raw, np.random.Generator], Raw]] = MappingProxyType(
+    {
+        Symmetry.scale: lambda array, rng: SCALE * array,
+        Symmetry.sign: lambda array, rng: -array,
+        Symmetry.transpose: lambda array, rng: array.T,
+        Symmetry.rotation: lambda array, rng: (
+            ensembles.haar_orthogonal(array.shape[0], rng) @ array @ ensembles.haar_orthogonal(array.shape[1], rng)
+        ),
+        Symmetry.right_rotation: lambda array, rng: array @ ensembles.haar_orthogonal(array.shape[1], rng),
+        Symmetry.row_permutation: lambda array, rng: rng.permutation(array, axis=0),
+        Symmetry.col_permutation: lambda array, rng: rng.permutation(array, axis=1),
+        Symmetry.row_scale: lambda array, rng: rng.uniform(0.5, 2.0, (array.shape[0], 1)) * array,
+    }
+)
+"""What each declared symmetry does to a raw array."""

@@ -1,0 +1,85 @@
+"""How many dimensions a set of directions spreads over.
+
+What. P = (Σλ)²/Σλ² of the second moment Σuuᵀ/n of unit rows, not centred; in [1, min(n, d)], no unit. It is the inverse
+mean squared cosine: n/P = 1 + (n − 1)·mean c². Every row counts alike, whatever its norm, unlike in the participation
+ratio of the matrix's own spectrum.
+
+Reads. Moments of unit rows.
+
+Null. n independent normal rows: mean c² is 1/d ± √(2(d−1)/(d²(d+2)N)), so P = nd/(n + d − 1).
+
+Fails when. There are fewer than two rows or coordinates. One common direction alone lowers it: compare the polarization.
+
+Reference. Participation ratio of a covariance, [@gao2017theory, §2]; its identity with the mean squared cosine is the
+first-order Welch relation [@welch1974lower, eq. 3].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
+from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.moments.cosine_edge import pairs_of, value_of
+from gedanken.kinds import Kind, Moments
+from gedanken.theory import cosines
+
+
+@final
+@dataclass(frozen=True)
+class DirectionalParticipationRatio(Instrument):
+    """P = n²/‖Σuuᵀ‖_F² of unit rows."""
+
+    reads = Kind.moments
+    variables = (
+        Variable(
+            "directional_participation_ratio",
+            "P",
+            "1",
+            "participation ratio of the eigenvalues of the uncentred second moment of unit rows",
+            (1, None),
+            scale="log",
+        ),
+    )
+    symmetries = frozenset(
+        {
+            Symmetry.scale,
+            Symmetry.sign,
+            Symmetry.right_rotation,
+            Symmetry.row_permutation,
+            Symmetry.col_permutation,
+            Symmetry.row_scale,
+        }
+    )
+    exchangeable = "point"
+
+    @property
+    def preparation(self) -> str:
+        return "unit"
+
+    def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
+        pairs, n = pairs_of(array), array.n
+        twin = cosines.GaussianTwin(n, array.dimension).square()
+        square = value_of(pairs.square, cosines.influence(pairs, *array.probes).square(), twin, n)
+        ratio = _ratio(pairs.square, n)
+        # dP = −P² (n−1)/n dq
+        error = None if square.stderr is None else ratio**2 * (n - 1) / n * square.stderr
+        return {"directional_participation_ratio": Value(ratio, error, n=n)}
+
+    def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
+        n, law = array.n, cosines.GaussianTwin(array.n, array.dimension).square()
+        band = law_band(pairs_of(array).square, law, lambda square: _ratio(square, n))
+        # P falls as the mean square grows, so the ends change places
+        return {"directional_participation_ratio": NullBand(band.null, band.median, band.high, band.low, band.p, 0)}
+
+    def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
+        d, name = 16, "directional_participation_ratio"
+        basis = np.eye(d)
+        yield KnownCase("copies of orthonormal rows", Moments.of(np.tile(basis, (5, 1))), {name: (d, 1e-12 * d)}, "M ∝ I")
+        yield KnownCase("equal rows", Moments.of(np.tile(basis[0], (d, 1))), {name: (1.0, 1e-12)}, "M has rank one")
+
+
+def _ratio(square: float, n: int) -> float:
+    return n / (1 + (n - 1) * max(square, 0.0))

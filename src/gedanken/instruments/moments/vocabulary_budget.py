@@ -1,0 +1,87 @@
+"""What a vocabulary leaves of the directions that a packing formula allows.
+
+What. feature_budget = k − mV and vocabulary_share = mV/k, with k the packing capacity, V the rows kept and m the number
+of such tables that share the space: 1 if W_E is W_U, 2 if they are separate (the field `copies`). A negative budget
+is reported as such. Both inherit the interval of k.
+
+Reads. Moments of unit rows.
+
+Null. The same with k at the edge ε of n independent normal rows.
+
+Fails when. The capacity does (ε ≥ 0.1). V counts the tensor's rows, which may be more than the tokenizer's tokens.
+
+Reference. [@guha2026representational, §5].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
+from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.moments.cosine_edge import edge_of
+from gedanken.instruments.moments.packing_capacity import PackingCapacity
+from gedanken.kinds import Kind, Moments
+from gedanken.status import Flag
+from gedanken.theory import cosines, packing
+
+
+@final
+@dataclass(frozen=True)
+class VocabularyBudget(Instrument):
+    """k − mV and mV/k."""
+
+    copies: int = 1
+    """m: how many tables of V rows share the space; 1 tied, 2 untied."""
+    form: str = "full"
+    z: float = 2.0
+
+    reads = Kind.moments
+    variables = (
+        Variable("feature_budget", "k − mV", "direction", "capacity minus the directions that the vocabulary takes"),
+        Variable("vocabulary_share", "mV/k", "1", "the vocabulary's share of the capacity", (0, None), scale="log"),
+    )
+    symmetries = frozenset(
+        {
+            Symmetry.scale,
+            Symmetry.sign,
+            Symmetry.right_rotation,
+            Symmetry.row_permutation,
+            Symmetry.col_permutation,
+            Symmetry.row_scale,
+        }
+    )
+    exchangeable = "point"
+
+    @property
+    def preparation(self) -> str:
+        return "unit"
+
+    def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
+        capacity = PackingCapacity(self.form, self.z).measure(array, rng)["packing_capacity"]
+        taken = self.copies * array.n
+        value, low, high = (10**log_k for log_k in (capacity.value, capacity.low, capacity.high))
+        return {
+            "feature_budget": Value(value - taken, None, low - taken, high - taken, array.n, capacity.flags),
+            "vocabulary_share": Value(taken / value, None, taken / high, taken / low, array.n, capacity.flags),
+        }
+
+    def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
+        d, taken, form = array.dimension, self.copies * array.n, packing.FORMS[self.form]
+        edge, law = edge_of(array, self.z).value, cosines.GaussianTwin(array.n, d).edge(self.z)
+        budget = law_band(edge, law, lambda overlap: float(np.exp(form.log_capacity(d, overlap))) - taken)
+        share = law_band(edge, law, lambda overlap: taken * float(np.exp(-form.log_capacity(d, overlap))))
+        # the share falls as ε grows, so the ends of its band change places
+        return {
+            "feature_budget": budget,
+            "vocabulary_share": NullBand(share.null, share.median, share.high, share.low, share.p, 0),
+        }
+
+    def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
+        d = 1024
+        expected = {"feature_budget": (d - self.copies * d, 1e-9 * d), "vocabulary_share": (self.copies, 1e-12)}
+        yield KnownCase("orthonormal rows", Moments.of(np.eye(d)), expected, "ε = 0: k = d = V")
+        refused = dict.fromkeys(expected, Flag.not_near_orthogonal)
+        yield KnownCase("equal rows", Moments.of(np.tile(np.eye(8)[0], (8, 1))), refused, "ε = 1")

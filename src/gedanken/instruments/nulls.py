@@ -1,0 +1,109 @@
+"""Null models: inputs without structure, and the band in which a value of such inputs lies.
+
+A null that depends only on a shape is drawn once per shape and kept in the lab, at unit Frobenius norm; a variable
+of degree k is brought to the measured matrix by norm**k. A null that needs the data is drawn when asked for.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtr
+
+from gedanken.instruments.base import NullBand, NullModel
+from gedanken.kinds import Factors, Spectrum
+from gedanken.theory import ensembles
+
+DRAWS = 200
+"""Draws of one null: enough for a 2.5 % point that is the mean of the 5th and 6th value (spectral-lifecycle, §2.6)."""
+
+_NORMAL_975 = 1.959963984540054
+"""97.5 % point of the standard normal law."""
+
+
+@final
+class GaussianTwin(NullModel):
+    """Spectra of matrices of the same shape with independent normal entries, drawn from the bidiagonal chi model.
+
+    A product of thin factors has as twin the product of two Gaussian factors with the same inner width.
+    """
+
+    name = "gaussian_twin"
+
+    def shape_key(self, array: Spectrum) -> str:
+        long, short = max(array.rows, array.cols), min(array.rows, array.cols)
+        return f"{long}x{short}" if array.size == short else f"{long}x{array.size}x{short}"
+
+    def draws(self, array: Spectrum, count: int, rng: np.random.Generator) -> Iterator[Spectrum]:
+        for _ in range(count):
+            yield _unit_spectrum(array, rng)
+
+    def norm(self, array: Spectrum) -> float:
+        return float(np.linalg.norm(array.singular_values))
+
+
+def _unit_spectrum(like: Spectrum, rng: np.random.Generator) -> Spectrum:
+    """A Gaussian spectrum of `like`'s shape and inner width, with Frobenius norm 1."""
+    short = min(like.rows, like.cols)
+    if like.size == short:
+        values = ensembles.gaussian_singular_values(like.rows, like.cols, rng)
+    else:
+        values = np.zeros(short)
+        values[: like.size] = ensembles.gaussian_product_singular_values(like.rows, like.size, like.cols, rng)
+    values /= np.linalg.norm(values)
+    # Square roots of eigenvalues, as for a measured spectrum: rounding noise of order λ₁·eps in λ.
+    resolution = float(values[0] * math.sqrt(short * np.finfo(float).eps))
+    return Spectrum(values, like.rows, like.cols, resolution, like.rank_bound)
+
+
+@final
+class EntryShuffle(NullModel):
+    """The matrix's own entries in random order: keeps heavy-tailed entries, removes every pattern.
+
+    Reads the raw matrix whatever the instrument reads; who draws from it reduces each draw with the function that
+    reduced the matrix (`shuffled = reduce(draw)`). A product of factors has no entries to shuffle: it is formed.
+    """
+
+    name = "entry_shuffle"
+
+    def shape_key(self, array: Float[np.ndarray, "out in"] | Factors) -> None:
+        return None
+
+    def draws(
+        self, array: Float[np.ndarray, "out in"] | Factors, count: int, rng: np.random.Generator
+    ) -> Iterator[Float[np.ndarray, "out in"]]:
+        entries = _dense(array)
+        for _ in range(count):
+            yield rng.permutation(entries.ravel()).reshape(entries.shape)
+
+    def norm(self, array: Float[np.ndarray, "out in"] | Factors) -> float:
+        return float(np.linalg.norm(_dense(array)))
+
+
+def _dense(array: Float[np.ndarray, "out in"] | Factors) -> Float[np.ndarray, "out in"]:
+    return array.left @ array.right if isinstance(array, Factors) else np.asarray(array)
+
+
+def band(value: float, draws: Float[np.ndarray, " draws"], null: str) -> NullBand:
+    """Median, 2.5 % and 97.5 % points of the draws, and the two-sided rank p of `value` among them.
+
+    p = min(1, 2(1 + min(#draws ≤ value, #draws ≥ value))/(B + 1)) [@phipson2010permutation, eq. 2, doubled]. Draws on
+    which the instrument refused must be left out before. Raises ValueError without draws or with non-finite ones.
+    """
+    draws = np.asarray(draws, dtype=float)
+    if draws.size == 0 or not np.isfinite(draws).all():
+        raise ValueError(f"a band of null {null} needs finite draws, got {draws.size}")
+    low, median, high = np.quantile(draws, [0.025, 0.5, 0.975])
+    rarer = min(np.count_nonzero(draws <= value), np.count_nonzero(draws >= value))
+    p = min(1.0, 2 * (1 + rarer) / (draws.size + 1))
+    return NullBand(null, float(median), float(low), float(high), p, draws.size)
+
+
+def normal_band(value: float, mean: float, sd: float, null: str) -> NullBand:
+    """The band of a null whose law is normal in closed form, with the two-sided p of `value`. Raises ValueError if sd ≤ 0."""
+    if not sd > 0:
+        raise ValueError(f"a normal null needs a positive standard deviation, got {sd}")
+    p = 2 * float(ndtr(-abs(value - mean) / sd))
+    return NullBand(null, mean, mean - _NORMAL_975 * sd, mean + _NORMAL_975 * sd, p, 0)

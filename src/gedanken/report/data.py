@@ -1,0 +1,184 @@
+"""Data: the lab's tables as the charts read them. Joins, thins and names; measures nothing.
+
+Limits, so that the page stays small however long the run: the full series stays in the lab.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+from gedanken.analysis.against_null import against_null, last_steps
+from gedanken.analysis.unusual import most_unusual_sites, ranked, with_significance
+from gedanken.analysis.wording import named
+from gedanken.report.thinning import log_spaced, thin_curve
+
+RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
+"""At most so many runs; steps of a run, and steps of its curves; most unusual sites listed per variable."""
+
+_PARTS = ("W_Q", "W_K", "W_V", "W_O", "W_gate", "W_in", "W_out")
+ANY = "any"
+"""The pseudo-quantity under which each site stands with its most unusual variable."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the charts draw. Frames are long; every row names its `run` and `quantity` (variable and setting)."""
+
+    quantities: dict[str, dict]
+    """quantity → variable, label, title, symbol, unit, scale, definition, reference, null, no_null, curve, x_title."""
+    values: pl.DataFrame
+    curves: pl.DataFrame
+    unusual: pl.DataFrame
+    refused: pl.DataFrame
+    runs: list[str]
+    left_out: list[str]
+    """Runs that the page does not show, because there are more than RUNS."""
+
+
+def collect(lab) -> Data:
+    """Everything that the page shows, at its thinned steps."""
+    steps = lab.measurements.select("run", "step").unique().collect()
+    every = sorted(steps["run"].unique())
+    runs = every[:RUNS]
+    kept = _kept_steps(steps.filter(pl.col("run").is_in(runs)), STEPS)
+    rows = against_null(lab).join(kept.lazy(), on=["run", "step"], how="semi", nulls_equal=True).collect()
+    rows = _places(rows)
+    judged = with_significance(last_steps(rows.lazy()).collect())
+    curves = (
+        lab.curves.filter(pl.col("status") == "ok")
+        .join(_kept_steps(kept, CURVE_STEPS).lazy(), on=["run", "step"], how="semi", nulls_equal=True)
+        .collect()
+    )
+    refused = last_steps(lab.measurements).filter(pl.col("status") == "refused").collect()
+    quantities, ids = _quantities(lab, rows, curves, refused)
+    tag = {"left_on": ["variable", "setting"], "right_on": ["variable", "setting"]}
+    return Data(
+        quantities=quantities,
+        values=rows.join(ids, **tag).sort("run", "quantity", "order", "site", "step"),
+        curves=_curves(curves.join(ids, **tag)),
+        unusual=_unusual(judged, ids, quantities),
+        refused=refused.join(ids, **tag, how="left"),
+        runs=runs,
+        left_out=every[RUNS:],
+    )
+
+
+def _kept_steps(steps: pl.DataFrame, most: int) -> pl.DataFrame:
+    keep = [
+        {"run": run, "step": step}
+        for (run,), part in steps.partition_by("run", as_dict=True).items()
+        for step in ([None] if part["step"].null_count() else log_spaced(part["step"].sort().to_list(), most))
+    ]
+    return pl.DataFrame(keep, schema={"run": pl.String, "step": pl.Int64}, orient="row").unique()
+
+
+def _places(rows: pl.DataFrame) -> pl.DataFrame:
+    """Adds `group` (stack and part: one small chart each), its `order`, `lane` (expert, head) and relative `depth`."""
+    rank = pl.col("part").replace_strict({p: i for i, p in enumerate(_PARTS)}, default=len(_PARTS), return_dtype=pl.Int64)
+    prefix = pl.concat_str(
+        pl.col("stack").fill_null(""),
+        pl.when(pl.col("block") == "cross_attn").then(pl.lit("cross")).otherwise(pl.lit("")),
+        separator=" ",
+    ).str.strip_chars()
+    deepest = pl.col("layer").max().over("run", pl.col("stack").fill_null("")) + 1
+    lane = pl.concat_str(pl.col("expert").cast(pl.String).fill_null(""), pl.col("head").cast(pl.String).fill_null(""),
+                         separator="/")  # fmt: skip
+    return rows.with_columns(
+        pl.concat_str(prefix, pl.col("part"), separator=" ").str.strip_chars().alias("group"),
+        (rank + 100 * (pl.col("stack") == "decoder").fill_null(False) + 10 * (pl.col("block") == "cross_attn")).alias("order"),
+        lane.alias("lane"),
+        ((pl.col("layer") + 0.5) / deepest).alias("depth"),
+    )
+
+
+def _quantities(lab, rows, curves, refused) -> tuple[dict[str, dict], pl.DataFrame]:
+    """The quantities in play and the table variable, setting → quantity."""
+    pairs = [frame.select("variable", "setting") for frame in (rows, curves, refused)]
+    ids = pl.concat(pairs).unique().sort("variable", "setting")
+    alone = {v for (v, n) in ids.group_by("variable").len().iter_rows() if n == 1}
+    fields = dict(lab.settings.select("setting", "fields").collect().iter_rows())
+    about = {row["variable"]: row for row in lab.variables.collect().iter_rows(named=True)}
+    is_curve = set(curves["variable"])
+    nulls = dict(rows.drop_nulls("null_name").select("variable", "null_name").unique("variable").iter_rows())
+    found, names = {}, []
+    for variable, setting in ids.iter_rows():
+        same = ids.filter(pl.col("variable") == variable)["setting"].to_list()
+        extra = "" if variable in alone else _difference(fields.get(setting), [fields.get(s) for s in same])
+        quantity = variable if variable in alone else f"{variable}:{setting}"
+        row = about.get(variable, {})
+        of_it = rows.filter(pl.col("variable") == variable, pl.col("setting") == setting)
+        lowest = of_it.select(pl.min_horizontal(pl.col("value").min(), pl.col("low").min(), pl.col("null_low").min())).item()
+        symbol, unit = row.get("symbol") or "", row.get("unit") or "1"
+        label = named(variable) + (f" ({extra})" if extra else "")
+        found[quantity] = {
+            "variable": variable,
+            "label": label,
+            "title": f"{label}{f', {symbol}' if symbol else ''} [{unit}]",
+            "x_title": _argument(symbol, unit) if variable in is_curve else "",
+            "symbol": symbol,
+            "unit": unit,
+            "scale": "log" if row.get("scale") == "log" and lowest is not None and lowest > 0 else "linear",
+            "ratio": bool(of_it["log_ratio"].is_not_null().any()),
+            "null": nulls.get(variable, ""),
+            "no_null": row.get("no_null") or "",
+            "definition": row.get("definition") or "",
+            "reference": row.get("reference") or "",
+            "curve": variable in is_curve,
+            "layered": bool(of_it["layer"].is_not_null().any()),
+        }
+        names.append(quantity)
+    return found, ids.with_columns(pl.Series("quantity", names, dtype=pl.String))
+
+
+def _difference(mine: str | None, all_fields: list[str | None]) -> str:
+    """Which fields set this setting apart from the variable's other ones: "top fraction = 1.0"."""
+    read = [json.loads(f or "{}") for f in all_fields]
+    own = json.loads(mine or "{}")
+    apart = [key for key in own if any(other.get(key) != own[key] for other in read)]
+    return ", ".join(f"{named(key)} = {own[key]}" for key in apart)
+
+
+def _argument(symbol: str, unit: str) -> str:
+    """The x axis of a curve from its symbol: ρ(σ) in 1/weight is a density over σ in weight."""
+    inside = re.search(r"\(([^()]+)\)$", symbol)
+    of = {"1/weight": "weight", "1/weight²": "weight²", "weight⁻¹": "weight", "weight⁻²": "weight²"}.get(unit, "1")
+    return f"{inside.group(1) if inside else 'x'} [{of}]"
+
+
+def _curves(curves: pl.DataFrame) -> pl.DataFrame:
+    thinned = [thin_curve(row) for row in curves.select("x", "y", "null_low", "null_high").iter_rows()]
+    columns = {name: [t[i] for t in thinned] for i, name in enumerate(("x", "y", "null_low", "null_high"))}
+    kind = pl.List(pl.Float64)
+    return (
+        curves.select("run", "quantity", "site", "step", "n")
+        .with_columns(*(pl.Series(name, data, dtype=kind) for name, data in columns.items()))
+        .with_columns(pl.col("site").str.extract(r"layers\.(\d+)\.").cast(pl.Int64).alias("layer"))
+        .sort("run", "quantity", "layer", "site", "step", nulls_last=True)
+    )
+
+
+def _unusual(judged: pl.DataFrame, ids: pl.DataFrame, quantities: dict[str, dict]) -> pl.DataFrame:
+    """The TOP rows of each run: over all variables (one row a site, quantity ANY), and within each quantity."""
+    tag = ["variable", "setting"]
+    anywhere = most_unusual_sites(judged).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
+    within = ranked(judged).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
+    place = pl.int_range(pl.len()) + 1
+    rows = pl.concat(
+        [anywhere.with_columns(pl.lit(ANY).alias("quantity")), within.with_columns(place.over("run", "quantity").alias("rank"))]
+    )
+    label = pl.col("of").replace_strict({q: a["label"] for q, a in quantities.items()}, return_dtype=pl.String)
+    where = pl.when(pl.col("layer").is_null()).then(pl.col("site")).otherwise(
+        pl.concat_str(pl.lit("layer "), pl.col("layer").cast(pl.String), pl.lit(" "), pl.col("group"))
+    )  # fmt: skip
+    return (
+        rows.filter(pl.col("rank") <= TOP)
+        .with_columns(
+            pl.concat_str(where, label, separator=" · ").alias("label"),
+            *((pl.col(c) / pl.col("null")).alias(f"ratio_{c}") for c in ("low", "high", "null_low", "null_high")),
+        )
+        .sort("run", "quantity", "rank")
+    )
+
+

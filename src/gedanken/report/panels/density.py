@@ -1,0 +1,40 @@
+"""Panel: the distribution of a site's singular values, with the law of structureless matrices drawn over it."""
+
+import altair as alt
+
+from gedanken.report.data import Data
+from gedanken.report.panels.base import ROWS, Control, Panel, X, Y, tooltip
+
+
+def curve_layers(axis: alt.Y) -> list[alt.Chart]:
+    """The measured density as steps, the null's law as a band with its edge drawn."""
+    base = alt.Chart(ROWS).encode(alt.X("x:Q", title=X, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6)))
+    tips = tooltip("x:Q", "y:Q", "null_low:Q:null from", "null_high:Q:null to")
+    return [
+        base.mark_area(style="measured-area", interpolate="step", line=True).encode(axis, tooltip=tips),
+        base.mark_area(style="law-band").encode(alt.Y("null_low:Q"), y2="null_high:Q"),
+        base.mark_line(style="law").encode(alt.Y("null_high:Q")),
+        base.mark_line(style="law").encode(alt.Y("null_low:Q")),
+    ]
+
+
+def chart() -> alt.LayerChart:
+    return alt.layer(*curve_layers(alt.Y("y:Q", title=Y)), height=320)
+
+
+def panel(data: Data) -> Panel:
+    layered = data.curves.filter(data.curves["layer"].is_not_null())["quantity"].unique().to_list()
+    ids = sorted(layered, key=lambda q: ("singular_value" not in q, q))
+    return Panel(
+        id="density",
+        title="Distribution of singular values",
+        question="Where does a matrix leave the law of structureless weights?",
+        caveat="The law holds for independent entries of equal variance; a bulk that follows it is noise-like, not useless. "
+        "The last bins may hold a single singular value.",
+        references=("marchenko1967distribution",),
+        table="curves",
+        charts=({"linear": chart().to_dict()},),
+        quantities=tuple(ids),
+        controls=(Control("quantity", "Curve"), Control("site", "Site"), Control("step", "Step")),
+        legend="Blue: measured. Orange: the null law (Marchenko–Pastur where entries are independent), as a band where it has one.",
+    )  # fmt: skip

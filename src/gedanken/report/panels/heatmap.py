@@ -1,0 +1,46 @@
+"""Panel: a variable over layer and part at once."""
+
+import altair as alt
+
+from gedanken.report.data import Data
+from gedanken.report.panels.base import RATIO, ROWS, VALUE_TIP, Control, Panel, Y, layered_quantities, tooltip
+
+FACTOR = "format(exp(datum.value), '.2~r') + '×'"
+"""Legend labels of ln ratio, as factors."""
+
+
+def shade(kind: str) -> alt.Color:
+    """Colour by ln ratio to the null (diverging, grey where equal), or by the value itself."""
+    legend = {"orient": "top", "gradientLength": 220, "tickCount": 4}
+    if kind == "ratio":
+        return alt.Color("log_ratio:Q", title=RATIO, scale=alt.Scale(range="diverging", domainMid=0),
+                         legend=alt.Legend(labelExpr=FACTOR, **legend))  # fmt: skip
+    return alt.Color("value:Q", title=Y, scale=alt.Scale(range="ramp", type=kind), legend=alt.Legend(**legend))
+
+
+def chart(kind: str) -> alt.Chart:
+    return (
+        alt.Chart(ROWS, height=alt.Step(30))
+        .mark_rect()
+        .encode(
+            alt.X("layer:O", title="layer [index]", axis=alt.Axis(labelAngle=0)),
+            alt.Y("group:N", title=None, sort=alt.EncodingSortField("order", op="min")),
+            shade(kind),
+            tooltip=tooltip("layer:Q", *VALUE_TIP, "ratio:Q:value / null"),
+        )
+    )
+
+
+def panel(data: Data) -> Panel:
+    return Panel(
+        id="heatmap",
+        title="Layer by part",
+        question="Where in the model is the structure?",
+        caveat="Where a place holds several matrices (experts, heads), the last one drawn is seen; hover shows each.",
+        references=(),
+        table="values",
+        charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
+        quantities=layered_quantities(data),
+        controls=(Control("quantity", "Variable"), Control("step", "Step")),
+        legend="Colour: the value over its null median, where a null exists; else the value. Intervals are in the tooltip and the CSV.",
+    )

@@ -1,0 +1,55 @@
+"""Panel: a variable over training, for a run with several checkpoints."""
+
+import altair as alt
+
+from gedanken.report.data import Data
+from gedanken.report.panels.base import (
+    ROWS, TICKS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip,
+)  # fmt: skip
+from gedanken.report.panels.heatmap import shade
+
+
+def lines(scale: str) -> alt.LayerChart:
+    """Value against step, a line a layer, on the null's band."""
+    y = alt.Y("value:Q", title=Y, scale=alt.Scale(type=scale, zero=False))
+    axis = alt.Axis(values=[TICKS], format="~s", labelFlush=True)
+    base = alt.Chart(ROWS).encode(
+        alt.X("step:Q", title="step [optimizer step]", scale=alt.Scale(type="symlog", nice=False), axis=axis)
+    )
+    colour = alt.Color("layer:Q", title="layer [index]", scale=alt.Scale(range="ramp"), legend=alt.Legend(
+        orient="top", gradientLength=160, tickMinStep=1, format="d"))  # fmt: skip
+    return alt.layer(
+        base.mark_area(style="null-band").encode(alt.Y("min(null_low):Q"), y2="max(null_high):Q"),
+        base.mark_rule(opacity=0.5).encode(alt.Y("low:Q"), colour, y2="high:Q"),
+        base.mark_line(strokeWidth=2).encode(y, colour, detail=["lane:N", "layer:N"]),
+        base.mark_point(filled=True, size=24, opacity=1).encode(y, colour, tooltip=tooltip("step:Q", *VALUE_TIP)),
+        height=280,
+    )
+
+
+def heat(kind: str) -> alt.Chart:
+    return (
+        alt.Chart(ROWS, height=280)
+        .mark_rect()
+        .encode(
+            alt.X("step:O", title="step [optimizer step]", axis=alt.Axis(labelAngle=0, format="~s")),
+            alt.Y("layer:O", title="layer [index]", sort="descending"),
+            shade(kind),
+            tooltip=tooltip("step:Q", *VALUE_TIP, "ratio:Q:value / null"),
+        )
+    )
+
+
+def panel(data: Data) -> Panel:
+    return Panel(
+        id="steps",
+        title="Over training",
+        question="When does the structure appear, and in which layers first?",
+        caveat="At most 24 steps, evenly spaced on a logarithmic axis, are shown; what happens between them is in the lab.",
+        references=("liu2026lifecycle",),
+        table="values",
+        charts=(by_scale(lines), {kind: heat(kind).to_dict() for kind in ("ratio", "linear", "log")}),
+        quantities=layered_quantities(data),
+        controls=(Control("quantity", "Variable"), Control("group", "Part")),
+        stepped=True,
+    )

@@ -1,0 +1,70 @@
+"""Status, flags and failures: why a value is refused, or what must be said beside it. The members are sentences."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    ok = "ok"
+    refused = "refused"
+
+
+class Flag(StrEnum):
+    """A reason in one word (stored) with its sentence (shown)."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str):
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence = sentence
+        return member
+
+    # refusals
+    zero_matrix = "zero_matrix", "every entry is zero"
+    zero_rows = "zero_rows", "rows of norm zero have no direction and were left out"
+    constant = "constant", "all values are equal, so the quantity is undefined"
+    non_finite = "non_finite", "an entry is NaN or infinite"
+    too_small = "too_small", "there are too few values for this quantity to mean anything"
+    empty = "empty", "the tensor has no entries"
+    not_a_matrix = "not_a_matrix", "the tensor does not have two dimensions"
+    not_floating = "not_floating", "the tensor holds integers, not weights"
+    undecodable = "undecodable", "the stored format cannot be decoded"
+    unreadable = "unreadable", "the tensor could not be read from its file"
+    quantised = "quantised", "the stored weights are quantised, and this quantity would measure the quantiser"
+    out_of_memory = "out_of_memory", "there was not enough memory for this tensor"
+    not_near_orthogonal = "not_near_orthogonal", "the rows are not nearly orthogonal, so a packing formula is vacuous"
+    # said beside a value
+    below_resolution = "below_resolution", "the value lies below what double precision resolves here"
+    rank_deficient = "rank_deficient", "the matrix has fewer non-zero singular values than its shape allows"
+    poor_fit = "poor_fit", "the fitted law is rejected or no better than its rivals"
+    short_tail = "short_tail", "the fit rests on few values"
+    at_bound = "at_bound", "the estimate lies at the end of the range that was searched"
+    extrapolated = "extrapolated", "the formula is used outside the range it was fitted on"
+    clamped = "clamped", "the formula fell below its exact lower bound and was replaced by it"
+    below_guarantee = "below_guarantee", "the value lies below what greedy choice already guarantees, so it bounds nothing"
+    sampled = "sampled", "computed on a bounded sample of the points"
+    no_null = "no_null", "no null model applies to this quantity"
+    null_is_exact = "null_is_exact", "the null has no spread: it equals its limit exactly"
+
+
+class Refusal(Exception):
+    """One measurement would not mean anything: it becomes a row with status `refused` and the flag that says why."""
+
+    def __init__(self, flag: Flag, sentence: str = ""):
+        self.flag = Flag(flag)
+        self.sentence = sentence or self.flag.sentence
+        super().__init__(self.sentence)
+
+    def __reduce__(self):
+        return type(self), (self.flag, self.sentence)
+
+
+class Failure(Exception):
+    """The whole request cannot be served: one sentence for the user and, where there is one, what to try next."""
+
+    def __init__(self, sentence: str, try_next: str = ""):
+        self.sentence, self.try_next = sentence, try_next
+        super().__init__(sentence)
+
+    def __reduce__(self):
+        return type(self), (self.sentence, self.try_next)
