@@ -20,7 +20,7 @@ _HOME = {
     "measure": "gedanken.experiment",
     "scan": "gedanken.experiment.scan",
     "compare": "gedanken.experiment.scan",
-    "open_model": "gedanken.sources.checkpoints",
+    "open_model": "gedanken.sources.models",
     "report": "gedanken.report.build",
     "Site": "gedanken.site",
     "Failure": "gedanken.status",

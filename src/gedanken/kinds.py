@@ -16,6 +16,7 @@ class Kind(StrEnum):
     """What an instrument reads. `matrix` and `points` are plain 2-D arrays (or `Factors`)."""
 
     matrix = "matrix"  # out × in
+    pair = "pair"  # one matrix before and after
     points = "points"  # point × coordinate, a bounded sample
     trajectory = "trajectory"  # state × point × coordinate, the same points throughout
     attention = "attention"  # queries and keys of one head
@@ -34,6 +35,24 @@ class Factors:
     @property
     def shape(self) -> tuple[int, int]:
         return self.left.shape[0], self.right.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A matrix before (`base`) and what was added to it (`change`): the matrix after is base + change."""
+
+    base: Float[np.ndarray, "out in"]
+    change: Float[np.ndarray, "out in"] | Factors
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.base.shape
+
+    @property
+    def dense_change(self) -> Float[np.ndarray, "out in"]:
+        """ΔW as one array."""
+        change = self.change
+        return change.left @ change.right if isinstance(change, Factors) else change
 
 
 @dataclass(frozen=True)

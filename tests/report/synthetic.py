@@ -82,7 +82,7 @@ def _variables() -> list[dict]:
         rows.append(
             {
                 "variable": name, "instrument": name, "symbol": symbol, "unit": unit, "scale": scale,
-                "definition": f"What {name} measures.", "reference": "guha2026representational, §2",
+                "definition": f"density of {name}, against the {'cosine' if 'cos' in name else 'singular value [weight]'}", "reference": "guha2026representational, §2",
                 "aliases": [], "no_null": "",
             }
         )  # fmt: skip
@@ -196,7 +196,7 @@ def lab(seed: int = 3, ladder: int = 20, hostile: bool = False) -> Frames:
     ]  # fmt: skip
     ladder_steps = [{"run": names[2], "step": s, "tokens": s * 4096, "loss": 7 - 0.3 * np.log(s)} for s in steps]
     known = {row["setting"]: row["variable"] for row in values + curves}
-    settings = [{"setting": s, "instrument": v, "version": 1, "fields": "{}"} for s, v in known.items()]
+    settings = [{"setting": s, "instrument": v, "version": 1, "fields": "{}", "default": True} for s, v in known.items()]
     return frames(
         measurements=values, nulls=nulls, curves=curves, sites=sites, runs=runs, steps=ladder_steps,
         settings=settings, variables=_variables(),

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from gedanken.analysis.variants import variants
+
 KEY = ("run", "step", "site", "variable", "setting")
 
 NORMAL_95 = 1.96
@@ -18,7 +20,7 @@ def chosen_nulls(nulls: pl.LazyFrame) -> pl.LazyFrame:
 def against_null(lab) -> pl.LazyFrame:
     """The measured rows (refused ones left out), each with its site's columns and its null.
 
-    Adds `low`, `high` (95 % interval; from the standard error where none is stored), `null_name`, `null`, `null_low`,
+    Adds `variant` (what sets its setting apart; empty for the usual one), `low`, `high` (95 % interval; from the standard error where none is stored), `null_name`, `null`, `null_low`,
     `null_high`, `p`, and `ratio` = value / null median and `log_ratio` = ln ratio where both are positive.
     """
     nulls = chosen_nulls(lab.nulls).select(
@@ -34,6 +36,7 @@ def against_null(lab) -> pl.LazyFrame:
     )
     margin = NORMAL_95 * pl.col("stderr")
     ratio = pl.when((pl.col("value") > 0) & (pl.col("null") > 0)).then(pl.col("value") / pl.col("null"))
+    names = variants(lab.settings.collect())
     return (
         lab.measurements.filter(pl.col("status") == "ok", pl.col("value").is_finite())
         .join(places, on=["run", "step", "site"], how="left", nulls_equal=True)
@@ -42,6 +45,7 @@ def against_null(lab) -> pl.LazyFrame:
             pl.coalesce("low", pl.col("value") - margin).alias("low"),
             pl.coalesce("high", pl.col("value") + margin).alias("high"),
             ratio.alias("ratio"),
+            pl.col("setting").replace_strict(names, default="", return_dtype=pl.String).alias("variant"),
         )
         .with_columns(pl.col("ratio").log().alias("log_ratio"))
         .drop("fingerprint")

@@ -29,7 +29,7 @@ MEANING = {
 FEWEST_LAYERS = 6
 """The smallest number of layers for which a sign test of all of them passes 5 %: 2·2⁻⁶ = 0.031."""
 
-_FAMILY = ["run", "variable", "setting"]
+_FAMILY = ["run", "variable", "setting", "variant"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,12 @@ class Finding:
     figure: str
     claim: str
     evidence: str
+    gloss: str = ""
+    """What the variable means."""
 
     @property
     def sentence(self) -> str:
-        return f"{self.run}: {self.claim} {self.evidence}"
+        return f"{self.run}: {self.claim} {self.evidence} {self.gloss}".rstrip()
 
 
 def all_findings(table: pl.DataFrame) -> list[Finding]:
@@ -57,6 +59,7 @@ def all_findings(table: pl.DataFrame) -> list[Finding]:
         pl.col("variable").is_in(list(MEANING)), pl.col("log_ratio").is_not_null(), pl.col("expert").is_null(),
         pl.col("head").is_null(),
     )  # fmt: skip
+    usable = usable.filter((pl.col("variant") == "") | ~(pl.col("variant") == "").any().over("run", "variable"))
     layered = usable.filter(pl.col("layer").is_not_null()).sort(*_FAMILY, "part", "layer")
     ends = usable.filter(pl.col("layer").is_null(), pl.col("significant"))
     return [*_parts(layered), *_pairs(layered), *_trends(layered), *(_embedding(row) for row in ends.to_dicts())]
@@ -64,28 +67,28 @@ def all_findings(table: pl.DataFrame) -> list[Finding]:
 
 def _parts(layered: pl.DataFrame) -> list[Finding]:
     found = []
-    for (run, variable, *_), rows in _groups(layered, "block", "part"):
+    for (run, variable, _, variant, *_), rows in _groups(layered, "block", "part"):
         odd = int(rows["significant"].sum() or 0)
         if len(rows) < FEWEST_LAYERS or odd < len(rows) / 2:
             continue
         ratio = math.exp(rows["log_ratio"].median())
         claim = (
-            f"The {named(variable)} of the {_part(rows)} matrices is {times(ratio)} that of structureless weights of "
+            f"The {_named(variable, variant)} of the {_part(rows)} matrices is {times(ratio)} that of structureless weights of "
             "the same shape."
         )
         evidence = (
             f"{number(rows['value'].median())} (median of {count(len(rows), 'layer')}, {_half(rows['value'])}) against "
             f"{number(rows['null'].median())} (95 % band {_band(rows)}); {odd} of {len(rows)} layers differ at a "
-            f"false-discovery rate of {number(100 * RATE)} %. {_gloss(variable)}"
+            f"false-discovery rate of {number(100 * RATE)} %."
         )
-        found.append(Finding("part", run, abs(math.log(ratio)), _figure(ratio), claim, evidence))
+        found.append(Finding("part", run, abs(math.log(ratio)), _figure(ratio), claim, evidence, _gloss(variable)))
     return found
 
 
 def _pairs(layered: pl.DataFrame) -> list[Finding]:
     """Two parts of one block, compared layer by layer relative to their own nulls; sign test over the layers."""
     tests = []
-    for (run, variable, *_), rows in _groups(layered, "block"):
+    for (run, variable, _, variant, *_), rows in _groups(layered, "block"):
         by_part = {key[0]: part for key, part in rows.partition_by("part", as_dict=True).items()}
         for one, two in combinations(sorted(by_part), 2):
             both = by_part[one].join(by_part[two], on=["layer", "stack"], nulls_equal=True)
@@ -93,64 +96,68 @@ def _pairs(layered: pl.DataFrame) -> list[Finding]:
             if gap.size >= FEWEST_LAYERS:
                 if np.median(gap) > 0:
                     one, two, gap = two, one, -gap
-                tests.append((run, variable, one, two, gap))
+                tests.append((run, _named(variable, variant), variable, one, two, gap))
     found = []
-    for (run, variable, one, two, gap), q in zip(tests, adjusted(np.array([_sign_p(t[-1]) for t in tests])), strict=True):
+    for (run, name, variable, one, two, gap), q in zip(tests, adjusted(np.array([_sign_p(t[-1]) for t in tests])), strict=True):
         if q > RATE:
             continue
         ratio = math.exp(np.median(gap))
         low, high = np.exp(np.quantile(gap, [0.25, 0.75]))
         claim = (
-            f"Measured against structureless weights, the {named(variable)} of {PARTS.get(one, one)} matrices is "
+            f"Measured against structureless weights, the {name} of {PARTS.get(one, one)} matrices is "
             f"{times(ratio)} that of the {PARTS.get(two, two)} matrices beside them."
         )
         evidence = (
             f"Ratio {number(ratio)} at the same layer (middle half {interval(low, high)}), lower in "
-            f"{int((gap < 0).sum())} of {count(gap.size, 'layer')}; sign test adjusted p = {number(q, 2)}. {_gloss(variable)}"
+            f"{int((gap < 0).sum())} of {count(gap.size, 'layer')}; sign test adjusted p = {number(q, 2)}."
         )
-        found.append(Finding("pair", run, abs(math.log(ratio)), _figure(ratio), claim, evidence))
+        found.append(Finding("pair", run, abs(math.log(ratio)), _figure(ratio), claim, evidence, _gloss(variable)))
     return found
 
 
 def _trends(layered: pl.DataFrame) -> list[Finding]:
     """First against last third of the layers, where Kendall's rank correlation with depth (exact p) survives."""
     tests = []
-    for (run, variable, *_), rows in _groups(layered, "stack", "block", "part"):
+    for (run, variable, _, variant, *_), rows in _groups(layered, "stack", "block", "part"):
         if len(rows) >= FEWEST_LAYERS and rows["log_ratio"].n_unique() > 1:
             tau, p = stats.kendalltau(rows["layer"].to_numpy(), rows["log_ratio"].to_numpy())
-            tests.append((run, variable, rows, float(tau), float(p)))
+            tests.append((run, _named(variable, variant), variable, rows, float(tau), float(p)))
     found = []
-    for (run, variable, rows, tau, _), q in zip(tests, adjusted(np.array([t[-1] for t in tests])), strict=True):
+    for (run, name, variable, rows, tau, _), q in zip(tests, adjusted(np.array([t[-1] for t in tests])), strict=True):
         if q > RATE:
             continue
         third = len(rows) // 3
         first, last = rows.head(third), rows.tail(third)
         ratio = math.exp(last["log_ratio"].median() - first["log_ratio"].median())
         claim = (
-            f"From early to late layers the {named(variable)} of the {_part(rows)} matrices "
+            f"From early to late layers the {name} of the {_part(rows)} matrices "
             f"{'falls' if ratio < 1 else 'rises'} by a factor of {_figure(ratio)[:-1]}."
         )
         evidence = (
             f"{number(first['value'].median())} in the first third ({_half(first['value'])}), "
             f"{number(last['value'].median())} in the last ({_half(last['value'])}), {number(rows['null'].median())} in "
             f"structureless weights; Kendall's τ = {number(tau, 2)} over {count(len(rows), 'layer')}, adjusted p = "
-            f"{number(q, 2)}. {_gloss(variable)}"
+            f"{number(q, 2)}."
         )
-        found.append(Finding("trend", run, abs(math.log(ratio)), _figure(ratio), claim, evidence))
+        found.append(Finding("trend", run, abs(math.log(ratio)), _figure(ratio), claim, evidence, _gloss(variable)))
     return found
 
 
 def _embedding(row: dict) -> Finding:
     bars = f" (95 % interval {interval(row['low'], row['high'])})" if row["low"] is not None else ""
     claim = (
-        f"The {named(row['variable'])} of the {PARTS.get(row['part'], row['part'])} is {times(row['ratio'])} that of "
+        f"The {_named(row['variable'], row['variant'])} of the {PARTS.get(row['part'], row['part'])} is {times(row['ratio'])} that of "
         "structureless points."
     )
     evidence = (
         f"{number(row['value'])}{bars} against {number(row['null'])} (95 % band "
-        f"{interval(row['null_low'], row['null_high'])}) for as many points of the same dimension. {_gloss(row['variable'])}"
+        f"{interval(row['null_low'], row['null_high'])}) for as many points of the same dimension."
     )
-    return Finding("embedding", row["run"], abs(row["log_ratio"]), _figure(row["ratio"]), claim, evidence)
+    return Finding("embedding", row["run"], abs(row["log_ratio"]), _figure(row["ratio"]), claim, evidence, _gloss(row["variable"]))
+
+
+def _named(variable: str, variant: str) -> str:
+    return f"{named(variable)} ({variant})" if variant else named(variable)
 
 
 def _gloss(variable: str) -> str:

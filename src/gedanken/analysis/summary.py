@@ -13,12 +13,23 @@ from gedanken.status import Flag
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A sentence that says it, and what it rests on (spread, null, test)."""
+
+    claim: str
+    evidence: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.claim} {self.evidence}".rstrip()
+
+
+@dataclass(frozen=True)
 class Summary:
     """One model in plain words; `step` is None for a single checkpoint."""
 
     run: str
     step: int | None
-    sentences: tuple[str, ...]
+    sentences: tuple[Statement, ...]
 
 
 def findings(lab, count: int = 3) -> list[str]:
@@ -57,12 +68,18 @@ def summarise(lab, table: pl.DataFrame | None = None) -> list[Summary]:
         rows = table.filter(pl.col("run") == run)
         of_run = refused.filter(pl.col("run") == run)
         effects = contrasts.all_findings(rows)
-        best: dict[str, str] = {}
+        best: dict[str, Finding] = {}
         for effect in sorted(effects, key=lambda f: (-f.size, f.sentence)):
-            best.setdefault(effect.kind, f"{effect.claim} {effect.evidence}")
-        sentences = [_size(rows, of_run), _share(rows), *best.values(), _training(lab, run, steps)]
+            best.setdefault(effect.kind, effect)
+        said: set[str] = set()
+        told = []
+        for effect in best.values():
+            told.append(Statement(effect.claim, effect.evidence + ("" if effect.gloss in said else f" {effect.gloss}")))
+            said.add(effect.gloss)
+        plain = [Statement(text) for text in (_size(rows, of_run), _share(rows))]
+        sentences = [*plain, *told, Statement(_training(lab, run, steps))]
         step = of_run["step"].max()
-        found.append(Summary(run, step, tuple(s for s in sentences if s)))
+        found.append(Summary(run, step, tuple(s for s in sentences if s.claim)))
     return found
 
 
@@ -109,7 +126,7 @@ def _training(lab, run: str, steps: pl.DataFrame) -> str:
     ends = [axis.min(), axis.max()]
     rows = against_null(lab).filter(
         pl.col("run") == run, pl.col("step").is_in(ends), pl.col("variable").is_in(list(contrasts.MEANING)),
-        pl.col("layer").is_not_null(), pl.col("ratio") > 0,
+        pl.col("layer").is_not_null(), pl.col("ratio") > 0, pl.col("variant") == "",
     )  # fmt: skip
     medians = (
         rows.group_by("variable", "setting", "part", "step")

@@ -1,6 +1,7 @@
 """Wording: how numbers, names and lists are written for people. One way everywhere: three digits, real minus signs."""
 
 import math
+import re
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -54,6 +55,12 @@ def count(n: int, noun: str, plural: str = "") -> str:
 def listed(words: list[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def cited(reference: str) -> str:
+    """Reference keys as people read them: "[@clauset2009power, eq. 3.1]" → "Clauset 2009, eq. 3.1"."""
+    plain = re.sub(r"\[?@?\b([a-z]+)(\d{4})[a-z0-9]*\b", lambda m: f"{m[1].capitalize()} {m[2]}", reference)
+    return plain.replace("]", "").strip()
 
 
 def named(variable: str) -> str:

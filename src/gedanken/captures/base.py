@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gedanken.kinds import Factors, Kind
+from gedanken.kinds import Factors, Kind, Pair
 from gedanken.site import Site
 
 
@@ -25,7 +25,7 @@ class Capture:
     dtype: str
     raw_name: str
     notes: tuple[str, ...]
-    read: Callable[[], np.ndarray | Factors]
+    read: Callable[[], np.ndarray | Factors | Pair]
     rank_bound: int | None = None
 
     @property

@@ -6,37 +6,37 @@ exact to σ₁√(r·eps): smaller values are below `Spectrum.resolution`.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from gedanken.captures import point_moments
-from gedanken.kinds import Factors, Kind, Spectrum
+from gedanken.kinds import Factors, Kind, Pair, Spectrum
 from gedanken.status import Flag, Refusal
+from gedanken.theory.lapack import add_gram
 
 BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
 
 
-def reduced(raw: np.ndarray | Factors, kind: Kind, preparation: str = "", *, quantised: bool = False):
-    """The raw matrix or points as an instrument of `kind` reads it.
+def reduced(raw: np.ndarray | Factors | Pair, kind: Kind, preparation: str = "", *, quantised: bool = False):
+    """The raw matrix, points or pair as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW.
 
     Raises Refusal where the object has no such reduction (see `spectrum` and `point_moments.accumulate`).
     """
     match kind:
-        case Kind.matrix | Kind.points:
+        case Kind.matrix | Kind.points | Kind.pair:
             return raw
         case Kind.spectrum:
-            return spectrum(raw, quantised=quantised)
+            return spectrum(raw.change if isinstance(raw, Pair) else raw, quantised=quantised)
         case Kind.moments:
-            return replace(point_moments.accumulate(lambda: row_blocks(raw), preparation), quantised=quantised)
+            return point_moments.accumulate(lambda: row_blocks(raw), len(raw), preparation, quantised=quantised)
     raise ValueError(f"a {kind} is no reduction of a matrix")
 
 
 def row_blocks(matrix: np.ndarray) -> Iterator[np.ndarray]:
     """Consecutive stretches of rows, as stored."""
-    step = max(1, BLOCK_ENTRIES // max(matrix.shape[1], 1))
+    step = max(1, point_moments.BLOCK_ENTRIES // max(matrix.shape[1], 1))
     return (matrix[start : start + step] for start in range(0, len(matrix), step))
 
 
@@ -70,22 +70,21 @@ def _scaled_gram(matrix: np.ndarray) -> tuple[Float[np.ndarray, "short short"], 
 
 
 def _gram(matrix: np.ndarray, scale: float = 1.0) -> Float[np.ndarray, "short short"]:
-    """numpy sends block @ block.T to a symmetric rank-k update: half the work of a general product."""
+    """Upper triangle of the Gram matrix of matrix / scale, by blocks along the longer side."""
     short, long = sorted(matrix.shape)
-    wide = matrix if matrix.shape[1] == long else matrix.T
+    tall = matrix if matrix.shape[0] == long else matrix.T
     gram = np.zeros((short, short))
     step = max(1, BLOCK_ENTRIES // short)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, long, step):
-            block = wide[:, start : start + step].astype(np.float64, order="K")
-            if scale != 1.0:
-                block /= scale
-            gram += block @ block.T
+    for start in range(0, long, step):
+        block = tall[start : start + step].astype(np.float64, order="K")
+        if scale != 1.0:
+            block /= scale
+        add_gram(gram, block)
     return gram
 
 
 def _values_and_resolution(gram: np.ndarray, scale: float) -> tuple[Float[np.ndarray, " r"], float]:
-    values = scale * np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[::-1], 0.0))
+    values = scale * np.sqrt(np.maximum(np.linalg.eigvalsh(gram, UPLO="U")[::-1], 0.0))
     return values, float(values[0] * np.sqrt(len(values) * np.finfo(float).eps))
 
 
@@ -110,6 +109,6 @@ def _triangle(factor: Float[np.ndarray, "long rank"]) -> tuple[np.ndarray, float
     if factor.shape[0] < factor.shape[1]:
         return factor.astype(np.float64), 0.0
     gram, scale = _scaled_gram(factor)
-    eigenvalues, vectors = np.linalg.eigh(gram)
+    eigenvalues, vectors = np.linalg.eigh(gram, UPLO="U")
     root = scale * np.sqrt(np.maximum(eigenvalues, 0.0))[:, None] * vectors.T
     return root, float(np.sqrt(len(gram) * np.finfo(float).eps))

@@ -26,7 +26,7 @@ def scan(
 ) -> None:
     """Measure a model's weights and embeddings: tables into the lab, and one HTML report."""
     from gedanken.experiment.scan import scan_plan
-    from gedanken.sources.checkpoints import open_model
+    from gedanken.sources.models import open_model
 
     plan = scan_plan(
         instruments=instrument or (), sites=site or (), products=product or (), draws=null_draws, nulls=nulls, bootstrap=bootstrap

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 
 from gedanken.captures import weights
 from gedanken.captures.base import Capture
+from gedanken.captures.of import captures_of
 from gedanken.instruments import catalogue
 from gedanken.instruments.base import Instrument
 from gedanken.measurements.store import digest, part_key
@@ -40,7 +41,7 @@ class Plan:
 
     def captures(self, snapshot: Snapshot) -> list[Capture]:
         """The snapshot's captures that the plan asks for. Raises Failure if the snapshot cannot be opened."""
-        found = weights.captures(snapshot, self.products)
+        found = captures_of(snapshot, self.products)
         return [c for c in found if not self.sites or any(fnmatch(str(c.site), glob) for glob in self.sites)]
 
     def reading(self, capture: Capture) -> list[Instrument]:
@@ -57,7 +58,7 @@ class Plan:
 def standard_instruments(names: Iterable[str] = ()) -> tuple[Instrument, ...]:
     """The instruments named (all by default), in every setting that a scan uses. Raises Failure for an unknown name."""
     classes = map(catalogue.get, names or catalogue.names())
-    return tuple(found(**fields) for found in classes for fields in found.standard)
+    return tuple(instrument for found in classes for instrument in found.standard())
 
 
 @dataclass(frozen=True)

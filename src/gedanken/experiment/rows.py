@@ -73,6 +73,7 @@ def setting_row(instrument: Instrument) -> dict:
         "instrument": instrument.name(),
         "version": instrument.version,
         "fields": instrument.fields,
+        "default": instrument == type(instrument).standard()[0],
     }
 
 

@@ -1,14 +1,15 @@
 """scan: every matrix and embedding of a model, by every instrument that reads them. compare: what tuning changed."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gedanken.experiment.loop import Outcome, Progress, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.measurements.store import Lab
 from gedanken.sources.base import Source
-from gedanken.sources.checkpoints import open_model
-from gedanken.sources.difference import Difference
+from gedanken.sources.models import open_model
+from gedanken.sources.change import ChangeSource
 
 SHUFFLES = 39
 """Draws of nulls that need the data: the fewest whose two-sided rank p can reach 0.05."""
@@ -26,13 +27,8 @@ def scan_plan(
     """The plan of a scan. `nulls` adds nulls that need the data; `bootstrap` the p of tail fits from so many draws."""
     found = standard_instruments(instruments)
     if bootstrap:
-        found = tuple(_bootstrapped(instrument, bootstrap) for instrument in found)
+        found = tuple(replace(i, bootstrap=bootstrap) if "bootstrap" in i.__match_args__ else i for i in found)
     return Plan(found, tuple(sites), tuple(products), draws, SHUFFLES if nulls else 0)
-
-
-def _bootstrapped(instrument, count: int):
-    fields = instrument.parameters
-    return type(instrument)(**fields | {"bootstrap": count}) if "bootstrap" in fields else instrument
 
 
 def scan(
@@ -55,6 +51,17 @@ def scan(
     return run(source, scan_plan(**plan), lab, threads=threads, progress=progress, executor=executor)
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Names of the runs that `compare` measured; `base` and `tuned` stand in the lab unless the latter is an adapter."""
+
+    base: str
+    tuned: str
+    change: str
+    unshared: tuple[str, ...]
+    both_measured: bool
+
+
 def compare(
     base: Any,
     tuned: Any,
@@ -63,14 +70,15 @@ def compare(
     threads: int | None = None,
     progress: Progress | None = None,
     **plan: Any,
-) -> tuple[str, str, str]:
-    """Measure two models and their difference ΔW = tuned − base; the names of the three runs.
+) -> Comparison:
+    """Measure two models and their difference ΔW = tuned − base. An adapter is its own ΔW, and is measured only as that.
 
-    Raises Failure if they share no matrix of equal shape.
+    Raises Failure if the two are one, or share no matrix of equal shape.
     """
     lab = lab if isinstance(lab, Lab) else Lab(lab)
     first, second = open_model(base), open_model(tuned)
-    difference = Difference(first, second)
-    for source in (first, second, difference):
+    change = ChangeSource(first, second)
+    sources = [change] if change.of_adapter else [first, second, change]
+    for source in sources:
         scan(source, lab, threads=threads, progress=progress, **plan)
-    return first.run, second.run, difference.run
+    return Comparison(first.run, second.run, change.run, change.unshared, not change.of_adapter)

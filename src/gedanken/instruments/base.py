@@ -67,6 +67,19 @@ class Symmetry(StrEnum):
     row_scale = "each row multiplied by its own c > 0"
 
 
+OF_DIRECTIONS = frozenset(
+    {
+        Symmetry.scale,
+        Symmetry.sign,
+        Symmetry.right_rotation,
+        Symmetry.row_permutation,
+        Symmetry.col_permutation,
+        Symmetry.row_scale,
+    }
+)
+"""What leaves the angles between rows alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """One quantity that an instrument reports; a row of the `variables` table.
@@ -125,12 +138,12 @@ class NullModel(abc.ABC):
 class KnownCase:
     """An input with a known answer: variable → (value, absolute tolerance) or the flag of its refusal.
 
-    `why` derives the tolerance.
+    For a curve the value is that of every y, or an array of them. `why` derives the tolerance.
     """
 
     name: str
     array: Any
-    expected: Mapping[str, tuple[float, float] | Flag]
+    expected: Mapping[str, tuple[float | np.ndarray, float] | Flag]
     why: str
 
 
@@ -147,8 +160,6 @@ class Instrument(abc.ABC):
     """The null that a scan always draws: cheap, kept by shape."""
     data_null: ClassVar[NullModel | None] = None
     """A null that needs the raw data (its draws are raw objects, reduced like the original); drawn when asked."""
-    standard: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    """The settings a scan measures: one mapping of fields for each."""
     version: ClassVar[int] = 1
     """Raise it whenever a change moves a value: stored results of other versions are then measured again."""
 

@@ -200,8 +200,12 @@ def _differences(case: KnownCase, reading: Reading) -> Iterator[str]:
         if isinstance(expected, Flag):
             if not (isinstance(found, Refusal) and found.flag == expected):
                 yield f"{name} should be refused as {expected}, and is {_shown(found)}"
+        elif isinstance(found, Curve):
+            # A curve's known y: one number, or one for each x.
+            if not np.all(np.abs(found.y - expected[0]) <= expected[1]):
+                yield f"{name} is {found.y}, not {expected[0]} ± {expected[1]:.1g}"
         elif not isinstance(found, Value):
-            yield f"{name} should be {expected[0]:.6g}, and is {_shown(found)}"
+            yield f"{name} should be {expected[0]}, and is {_shown(found)}"
         elif not abs(found.value - expected[0]) <= expected[1]:
             yield f"{name} is {found.value:.9g}, not {expected[0]:.9g} ± {expected[1]:.1g}"
 

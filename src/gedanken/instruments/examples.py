@@ -20,8 +20,13 @@ Raw = Float[np.ndarray, "rows cols"]
 
 
 def raw(kind: Kind, rng: np.random.Generator) -> Raw:
-    """A generic raw array: heavy-tailed columns over noise with a few strong directions and a nonzero mean."""
-    rows, cols = (160, 24) if kind in (Kind.points, Kind.moments) else (96, 64)
+    """A generic raw array: heavy-tailed columns over noise with a few strong directions and a nonzero mean.
+
+    For moments, rows that are nearly orthogonal (ε ≈ 0.093), because some quantities mean nothing for others.
+    """
+    if kind == Kind.moments:
+        return rng.standard_normal((600, 512)) * rng.uniform(0.8, 1.2, 512) + 0.05
+    rows, cols = (160, 24) if kind == Kind.points else (96, 64)
     directions = ensembles.spiked(rows, cols, np.array([4.0, 2.5, 1.5]), rng)
     return directions * rng.gamma(2.0, 0.5, cols) + 0.02 * rng.standard_normal(cols)
 
@@ -71,8 +76,13 @@ def _moments(points: Raw, preparation: str) -> Moments:
     if not len(kept):
         raise Refusal(Flag.zero_rows)
     if preparation == "centred":
+        rounding = len(kept) * np.finfo(float).eps * norms.max()
         kept = kept - kept.mean(axis=0)
-    if preparation == "unit":
+        norms = np.linalg.norm(kept, axis=1)
+        kept, norms = kept[norms > rounding], norms[norms > rounding]
+        if not len(kept):
+            raise Refusal(Flag.zero_rows)
+    if preparation:
         kept = kept / norms[:, None]
     groups = tuple(
         (len(part), part.sum(axis=0), float(np.sum((part.T @ part) ** 2)))

@@ -85,7 +85,13 @@ TABLES = MappingProxyType(
             "fingerprint": pl.String,
             "created": pl.Datetime("us", "UTC"),
         },
-        "settings": {"setting": pl.String, "instrument": pl.String, "version": pl.Int64, "fields": pl.String},
+        "settings": {
+            "setting": pl.String,
+            "instrument": pl.String,
+            "version": pl.Int64,
+            "fields": pl.String,
+            "default": pl.Boolean,
+        },
         "variables": {
             "variable": pl.String,
             "instrument": pl.String,

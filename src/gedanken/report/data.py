@@ -3,7 +3,6 @@
 Limits, so that the page stays small however long the run: the full series stays in the lab.
 """
 
-import json
 import re
 from dataclasses import dataclass
 
@@ -11,7 +10,8 @@ import polars as pl
 
 from gedanken.analysis.against_null import against_null, last_steps
 from gedanken.analysis.unusual import most_unusual_sites, ranked, with_significance
-from gedanken.analysis.wording import named
+from gedanken.analysis.variants import variants
+from gedanken.analysis.wording import cited, named
 from gedanken.report.thinning import log_spaced, thin_curve
 
 RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
@@ -56,7 +56,7 @@ def collect(lab) -> Data:
     tag = {"left_on": ["variable", "setting"], "right_on": ["variable", "setting"]}
     return Data(
         quantities=quantities,
-        values=rows.join(ids, **tag).sort("run", "quantity", "order", "site", "step"),
+        values=rows.join(ids, **tag).sort("run", "quantity", "order", "layer", "site", "step"),
         curves=_curves(curves.join(ids, **tag)),
         unusual=_unusual(judged, ids, quantities),
         refused=refused.join(ids, **tag, how="left"),
@@ -97,54 +97,58 @@ def _quantities(lab, rows, curves, refused) -> tuple[dict[str, dict], pl.DataFra
     """The quantities in play and the table variable, setting → quantity."""
     pairs = [frame.select("variable", "setting") for frame in (rows, curves, refused)]
     ids = pl.concat(pairs).unique().sort("variable", "setting")
-    alone = {v for (v, n) in ids.group_by("variable").len().iter_rows() if n == 1}
-    fields = dict(lab.settings.select("setting", "fields").collect().iter_rows())
+    words = variants(lab.settings.collect())
     about = {row["variable"]: row for row in lab.variables.collect().iter_rows(named=True)}
     is_curve = set(curves["variable"])
-    nulls = dict(rows.drop_nulls("null_name").select("variable", "null_name").unique("variable").iter_rows())
-    found, names = {}, []
-    for variable, setting in ids.iter_rows():
-        same = ids.filter(pl.col("variable") == variable)["setting"].to_list()
-        extra = "" if variable in alone else _difference(fields.get(setting), [fields.get(s) for s in same])
-        quantity = variable if variable in alone else f"{variable}:{setting}"
-        row = about.get(variable, {})
-        of_it = rows.filter(pl.col("variable") == variable, pl.col("setting") == setting)
-        lowest = of_it.select(pl.min_horizontal(pl.col("value").min(), pl.col("low").min(), pl.col("null_low").min())).item()
-        symbol, unit = row.get("symbol") or "", row.get("unit") or "1"
-        label = named(variable) + (f" ({extra})" if extra else "")
-        found[quantity] = {
-            "variable": variable,
-            "label": label,
-            "title": f"{label}{f', {symbol}' if symbol else ''} [{unit}]",
-            "x_title": _argument(symbol, unit) if variable in is_curve else "",
-            "symbol": symbol,
-            "unit": unit,
-            "scale": "log" if row.get("scale") == "log" and lowest is not None and lowest > 0 else "linear",
-            "ratio": bool(of_it["log_ratio"].is_not_null().any()),
-            "null": nulls.get(variable, ""),
-            "no_null": row.get("no_null") or "",
-            "definition": row.get("definition") or "",
-            "reference": row.get("reference") or "",
-            "curve": variable in is_curve,
-            "layered": bool(of_it["layer"].is_not_null().any()),
-        }
-        names.append(quantity)
-    return found, ids.with_columns(pl.Series("quantity", names, dtype=pl.String))
+    named_so = [
+        variable if not words.get(setting) else f"{variable}:{setting}" for variable, setting in ids.iter_rows()
+    ]
+    found = {
+        quantity: _about(about.get(variable, {}), variable, words.get(setting, ""), variable in is_curve)
+        | _observed(rows.filter(pl.col("variable") == variable, pl.col("setting") == setting))
+        for quantity, (variable, setting) in zip(named_so, ids.iter_rows(), strict=True)
+    }
+    for facts in found.values():
+        facts["scale"] = "log" if facts["scale"] == "log" and facts["positive"] else "linear"
+    return found, ids.with_columns(pl.Series("quantity", named_so, dtype=pl.String))
 
 
-def _difference(mine: str | None, all_fields: list[str | None]) -> str:
-    """Which fields set this setting apart from the variable's other ones: "top fraction = 1.0"."""
-    read = [json.loads(f or "{}") for f in all_fields]
-    own = json.loads(mine or "{}")
-    apart = [key for key in own if any(other.get(key) != own[key] for other in read)]
-    return ", ".join(f"{named(key)} = {own[key]}" for key in apart)
+def _about(row: dict, variable: str, variant: str, curve: bool) -> dict:
+    """What the variables table says of a quantity, and its axis titles."""
+    symbol, unit, definition = row.get("symbol") or "", row.get("unit") or "1", row.get("definition") or ""
+    label = named(variable) + (f" ({variant})" if variant else "")
+    return {
+        "variable": variable,
+        "label": label,
+        "title": f"{label}{f', {symbol}' if symbol else ''} [{unit}]",
+        "x_title": _argument(definition) if curve else "",
+        "symbol": symbol,
+        "unit": unit,
+        "scale": row.get("scale") or "linear",
+        "no_null": row.get("no_null") or "",
+        "definition": definition[:1].upper() + definition[1:].rstrip(".") + "." if definition else "",
+        "reference": cited(row.get("reference") or ""),
+        "curve": curve,
+    }
 
 
-def _argument(symbol: str, unit: str) -> str:
-    """The x axis of a curve from its symbol: ρ(σ) in 1/weight is a density over σ in weight."""
-    inside = re.search(r"\(([^()]+)\)$", symbol)
-    of = {"1/weight": "weight", "1/weight²": "weight²", "weight⁻¹": "weight", "weight⁻²": "weight²"}.get(unit, "1")
-    return f"{inside.group(1) if inside else 'x'} [{of}]"
+def _observed(rows: pl.DataFrame) -> dict:
+    """What the measured rows of a quantity allow: a logarithmic axis, a ratio to the null, a place over depth."""
+    lowest = rows.select(pl.min_horizontal(pl.col("value").min(), pl.col("low").min(), pl.col("null_low").min())).item()
+    nulls = rows["null_name"].drop_nulls()
+    return {
+        "positive": lowest is not None and lowest > 0,
+        "ratio": bool(rows["log_ratio"].is_not_null().any()),
+        "layered": bool(rows["layer"].is_not_null().any()),
+        "null": nulls[0] if len(nulls) else "",
+    }
+
+
+def _argument(definition: str) -> str:
+    """The x axis of a curve: its definition ends in ", against the …" or ", by …", with a unit unless it has none."""
+    inside = re.search(r",? (?:against|by) (?:the |its )?([^,;]+)$", definition.rstrip("."))
+    name = inside.group(1) if inside else "x"
+    return name if "[" in name else f"{name} [{'index' if 'index' in name else '1'}]"
 
 
 def _curves(curves: pl.DataFrame) -> pl.DataFrame:

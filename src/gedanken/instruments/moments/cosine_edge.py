@@ -25,13 +25,10 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.closed_nulls import NORMAL_975, law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import cosines
-
-NORMAL_975 = 1.959963984540054
-"""97.5 % point of the standard normal law."""
 
 
 @final

@@ -20,7 +20,7 @@ from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
+from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.closed_nulls import law_band
 from gedanken.instruments.moments.cosine_edge import pairs_of, value_of
 from gedanken.kinds import Kind, Moments
@@ -43,16 +43,7 @@ class DirectionalParticipationRatio(Instrument):
             scale="log",
         ),
     )
-    symmetries = frozenset(
-        {
-            Symmetry.scale,
-            Symmetry.sign,
-            Symmetry.right_rotation,
-            Symmetry.row_permutation,
-            Symmetry.col_permutation,
-            Symmetry.row_scale,
-        }
-    )
+    symmetries = OF_DIRECTIONS
     exchangeable = "point"
 
     @property

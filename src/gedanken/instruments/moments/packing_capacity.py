@@ -9,7 +9,7 @@ Reads. Moments of unit rows.
 
 Null. The formula at the edge ε of n independent normal rows: about 21 d at d = 4096 by `full`, 22 d by `ratio`.
 
-Fails when. ε ≥ 0.1: the table is not nearly orthogonal, and the formula's value is vacuous (refused). The constants come
+Fails when. μ + 2σ ≥ 0.1: the table is not nearly orthogonal, and the formula's value is vacuous (refused). The constants come
 from k ≤ 32,000 and d ≤ 4096, beyond which the forms disagree by orders of magnitude (`extrapolated`). A value below what
 greedy choice guarantees is no bound of any sort (`below_guarantee`). One per cent of ε is 8 to 20 per cent of k.
 
@@ -23,9 +23,9 @@ from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
+from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.closed_nulls import law_band
-from gedanken.instruments.moments.cosine_edge import edge_of
+from gedanken.instruments.moments.cosine_edge import edge_of, pairs_of
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import cosines, packing
@@ -59,16 +59,7 @@ class PackingCapacity(Instrument):
             "decimal logarithm of the capacity over that of a random table, at ε₀ = z/√d",
         ),
     )
-    symmetries = frozenset(
-        {
-            Symmetry.scale,
-            Symmetry.sign,
-            Symmetry.right_rotation,
-            Symmetry.row_permutation,
-            Symmetry.col_permutation,
-            Symmetry.row_scale,
-        }
-    )
+    symmetries = OF_DIRECTIONS
     exchangeable = "point"
 
     def __post_init__(self):
@@ -85,8 +76,7 @@ class PackingCapacity(Instrument):
 
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
         edge, d = edge_of(array, self.z), array.dimension
-        if packing.orthogonality_class(edge.value) != "near_orthogonal":
-            raise Refusal(Flag.not_near_orthogonal, self._why_refused(edge.value, d))
+        refuse_unless_near_orthogonal(pairs_of(array).edge())
         value, low, high = (self._log10(d, overlap) for overlap in (edge.value, edge.low, edge.high))
         null, flags = self._log10(d, self.z / math.sqrt(d)), self._flags(d, edge.value)
         return {
@@ -126,9 +116,12 @@ class PackingCapacity(Instrument):
         }
         return tuple(flag for flag, applies in said.items() if applies)
 
-    def _why_refused(self, overlap: float, d: int) -> str:
-        place = "lies in the gap from 0.1 to 0.2" if packing.orthogonality_class(overlap) == "gap" else "is above 0.2"
-        return (
-            f"ε = {overlap:.3f} {place}: the rows are not nearly orthogonal, and the formula's "
-            f"10^{self._log10(d, overlap):.1f} directions would be vacuous"
+
+def refuse_unless_near_orthogonal(edge: float) -> None:
+    """Raises Refusal(not_near_orthogonal) if ε = μ + 2σ, whose classes the paper defines, is 0.1 or more."""
+    if packing.orthogonality_class(edge) != "near_orthogonal":
+        place = "lies in the gap from 0.1 to 0.2" if packing.orthogonality_class(edge) == "gap" else "is above 0.2"
+        raise Refusal(
+            Flag.not_near_orthogonal,
+            f"ε = {edge:.3f} {place}: the rows are not nearly orthogonal, and a packing formula's value would be vacuous",
         )

@@ -20,7 +20,7 @@ from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
+from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.closed_nulls import law_band
 from gedanken.instruments.moments.cosine_edge import pairs_of, value_of
 from gedanken.kinds import Kind, Moments
@@ -37,16 +37,7 @@ class Polarization(Instrument):
         Variable("polarization", "R", "1", "norm of the mean unit row", (0, 1), aliases=("kuramoto_order_parameter",)),
         Variable("anisotropy", "A", "1", "mean pairwise cosine minus its null mean", (-1, 1), aliases=("cone_effect",)),
     )
-    symmetries = frozenset(
-        {
-            Symmetry.scale,
-            Symmetry.sign,
-            Symmetry.right_rotation,
-            Symmetry.row_permutation,
-            Symmetry.col_permutation,
-            Symmetry.row_scale,
-        }
-    )
+    symmetries = OF_DIRECTIONS
     exchangeable = "point"
 
     @property

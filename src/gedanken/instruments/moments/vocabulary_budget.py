@@ -19,7 +19,7 @@ from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
+from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.closed_nulls import law_band
 from gedanken.instruments.moments.cosine_edge import edge_of
 from gedanken.instruments.moments.packing_capacity import PackingCapacity
@@ -43,16 +43,7 @@ class VocabularyBudget(Instrument):
         Variable("feature_budget", "k − mV", "direction", "capacity minus the directions that the vocabulary takes"),
         Variable("vocabulary_share", "mV/k", "1", "the vocabulary's share of the capacity", (0, None), scale="log"),
     )
-    symmetries = frozenset(
-        {
-            Symmetry.scale,
-            Symmetry.sign,
-            Symmetry.right_rotation,
-            Symmetry.row_permutation,
-            Symmetry.col_permutation,
-            Symmetry.row_scale,
-        }
-    )
+    symmetries = OF_DIRECTIONS
     exchangeable = "point"
 
     @property

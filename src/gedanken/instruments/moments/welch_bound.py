@@ -20,7 +20,7 @@ from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, Reading, Symmetry, Value, Variable
+from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, Reading, Value, Variable
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import packing
@@ -44,16 +44,7 @@ class WelchBound(Instrument):
             "cosine_edge_floor", "ε_W", "1", "least possible ε at zero mean cosine", (0, None), no_null=NO_NULL
         ),
     )
-    symmetries = frozenset(
-        {
-            Symmetry.scale,
-            Symmetry.sign,
-            Symmetry.right_rotation,
-            Symmetry.row_permutation,
-            Symmetry.col_permutation,
-            Symmetry.row_scale,
-        }
-    )
+    symmetries = OF_DIRECTIONS
 
     @property
     def preparation(self) -> str:

@@ -15,8 +15,12 @@ ROWS = alt.NamedData("rows")
 MARKS = alt.NamedData("marks")
 SPREAD = "Bars: 95 % intervals. Grey: the null's 95 % band; dashed: its median."
 
-Y, X, RATIO, TICKS = "@y@", "@x@", "@ratio@", "@ticks@"
-"""Filled in: the quantity's axis title; the curve's x title; its ratio to the null median; decades of the steps."""
+Y, X, RATIO, TICKS, REACH = "@y@", "@x@", "@ratio@", "@ticks@", "@reach@"
+"""Filled in: the quantity's axis title; the curve's x title; its ratio to the null median; decades of the steps; the
+largest |ln ratio| of the rows, to either side of 0."""
+
+_ROUND = "indexof([1, 2, 5], round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))) >= 0"
+"""Of a logarithmic axis' ticks, those that get a line and a label: 1, 2 and 5 times a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Panel:
     across_runs: bool = False
     stepped: bool = False
     marks: tuple[str, ...] = ()
+    lanes: str = ""
+    """The field whose values are stacked as rows of fixed height (a chart with a step as height)."""
     cell: int = 0
     """Least width of a small multiple, in pixels; 0 for a single chart."""
     extra: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +65,23 @@ def layered_quantities(data: Data, first: str = "stable_rank") -> tuple[str, ...
     ids = [q for q, about in data.quantities.items() if about["layered"] and not about["curve"]]
     return tuple(sorted(ids, key=lambda q: (data.quantities[q]["variable"] != first, not data.quantities[q]["null"],
                                             data.quantities[q]["label"])))  # fmt: skip
+
+
+def value_axis(field: str, title: str, scale: str) -> alt.Y:
+    """The y axis of a measured value, linear or logarithmic, no wider than the data."""
+    if scale == "linear":
+        return alt.Y(field, title=title, scale=alt.Scale(zero=False))
+    return alt.Y(field, title=title, scale=alt.Scale(type="log", nice=False, padding=8), axis=log_axis())
+
+
+def log_axis() -> alt.Axis:
+    """A logarithmic axis with lines and labels at 1, 2 and 5 times powers of ten only."""
+    return alt.Axis(
+        grid=True,
+        gridOpacity=alt.condition(_ROUND, alt.value(0.7), alt.value(0)),
+        tickOpacity=alt.condition(_ROUND, alt.value(1), alt.value(0)),
+        labelExpr=f"{_ROUND} ? format(datum.value, '.2~r') : ''",
+    )
 
 
 def tooltip(*fields: str) -> list[alt.Tooltip]:

@@ -3,14 +3,13 @@
 import altair as alt
 
 from gedanken.report.data import Data
-from gedanken.report.panels.base import RATIO, ROWS, VALUE_TIP, Panel, Y, layered_quantities, tooltip
+from gedanken.report.panels.base import RATIO, ROWS, VALUE_TIP, Panel, Y, layered_quantities, tooltip, value_axis
 
 
 def chart(kind: str) -> alt.FacetChart:
     """Small multiples by part, a line a model; relative to the null where there is one, so that shapes compare."""
     ratio = kind == "ratio"
-    y = alt.Y("ratio:Q" if ratio else "value:Q", title=RATIO if ratio else Y,
-              scale=alt.Scale(type="log" if ratio else kind, zero=False))  # fmt: skip
+    y = value_axis("ratio:Q", RATIO, "log") if ratio else value_axis("value:Q", Y, kind)
     base = alt.Chart().encode(
         alt.X("depth:Q", title="relative depth [1]", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=3)),
         y,
@@ -25,7 +24,7 @@ def chart(kind: str) -> alt.FacetChart:
         layers = [
             base.mark_rule(strokeWidth=1.5, opacity=0.5).encode(alt.Y("ratio_low:Q"), y2="ratio_high:Q"),
             *layers,
-            alt.Chart().mark_rule(style="null-line").encode(alt.YDatum(1)),
+            alt.Chart().transform_calculate(one="1").mark_rule(style="null-line").encode(alt.Y("max(one):Q")),
         ]
     else:
         layers.insert(0, base.mark_rule(strokeWidth=1.5, opacity=0.5).encode(alt.Y("low:Q"), y2="high:Q"))
@@ -44,7 +43,7 @@ def panel(data: Data) -> Panel:
         charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
         quantities=layered_quantities(data),
         across_runs=True,
-        cell=220,
+        cell=138,
         legend="Relative to the median of structureless weights of each matrix's own shape (dashed: 1), where a null exists. "
         "Bars: 95 % intervals.",
     )

@@ -11,10 +11,10 @@ def curve_layers(axis: alt.Y) -> list[alt.Chart]:
     base = alt.Chart(ROWS).encode(alt.X("x:Q", title=X, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6)))
     tips = tooltip("x:Q", "y:Q", "null_low:Q:null from", "null_high:Q:null to")
     return [
-        base.mark_area(style="measured-area", interpolate="step", line=True).encode(axis, tooltip=tips),
-        base.mark_area(style="law-band").encode(alt.Y("null_low:Q"), y2="null_high:Q"),
-        base.mark_line(style="law").encode(alt.Y("null_high:Q")),
-        base.mark_line(style="law").encode(alt.Y("null_low:Q")),
+        base.mark_area(style="measured-area", interpolate="step", line={"style": "measured"}).encode(axis, tooltip=tips),
+        base.mark_area(style="law-band", interpolate="monotone").encode(alt.Y("null_low:Q"), y2="null_high:Q"),
+        base.mark_line(style="law", interpolate="monotone").encode(alt.Y("null_high:Q")),
+        base.mark_line(style="law", interpolate="monotone").encode(alt.Y("null_low:Q")),
     ]
 
 

@@ -3,12 +3,14 @@
 import altair as alt
 
 from gedanken.report.data import Data
-from gedanken.report.panels.base import ROWS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip
+from gedanken.report.panels.base import (
+    ROWS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip, value_axis,
+)  # fmt: skip
 
 
 def chart(scale: str) -> alt.FacetChart:
     """Small multiples by part: value with its interval over the layers, on the null's band."""
-    axis = alt.Y("value:Q", title=Y, scale=alt.Scale(type=scale, zero=False))
+    axis = value_axis("value:Q", Y, scale)
     base = alt.Chart().encode(alt.X("layer:Q", title="layer [index]", scale=alt.Scale(nice=False, padding=8), axis=alt.Axis(
         format="d", tickMinStep=1, tickCount=4)))  # fmt: skip
     layers = alt.layer(
@@ -33,5 +35,5 @@ def panel(data: Data) -> Panel:
         charts=(by_scale(chart),),
         quantities=layered_quantities(data),
         controls=(Control("quantity", "Variable"), Control("step", "Step")),
-        cell=220,
+        cell=138,
     )

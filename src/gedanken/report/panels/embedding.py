@@ -10,14 +10,14 @@ from gedanken.report.panels.density import curve_layers
 def chart() -> alt.LayerChart:
     """The histogram, the null's law, and ε as a labelled rule with its interval."""
     marks = alt.Chart(MARKS)
-    label = "datum.symbol + ' = ' + format(datum.value, '.3~r') + ' (null ' + format(datum.null, '.3~r') + ')'"
+    label = "'│ ' + datum.symbol + ' = ' + format(datum.value, '.3~r') + '    ┆ null ' + format(datum.null, '.3~r')"
     return alt.layer(
         *curve_layers(alt.Y("y:Q", title=Y)),
         marks.mark_rect(style="null-band").encode(x="low:Q", x2="high:Q"),
         marks.mark_rule(style="mark-rule").encode(x="value:Q"),
         marks.mark_rule(style="null-line").encode(x="null:Q"),
-        marks.transform_calculate(label=label).mark_text(style="label", dx=7, dy=10, baseline="top").encode(
-            x="value:Q", y=alt.value(0), text="label:N"
+        marks.transform_calculate(label=label).mark_text(style="label", align="right", dy=-12).encode(
+            x=alt.value("width"), y=alt.value(0), text="label:N"
         ),
         height=320,
     )  # fmt: skip

@@ -3,7 +3,9 @@
 import altair as alt
 
 from gedanken.report.data import Data
-from gedanken.report.panels.base import RATIO, ROWS, VALUE_TIP, Control, Panel, Y, layered_quantities, tooltip
+from gedanken.report.panels.base import (
+    RATIO, REACH, ROWS, VALUE_TIP, Control, Panel, Y, layered_quantities, tooltip,
+)  # fmt: skip
 
 FACTOR = "format(exp(datum.value), '.2~r') + '×'"
 """Legend labels of ln ratio, as factors."""
@@ -13,9 +15,9 @@ def shade(kind: str) -> alt.Color:
     """Colour by ln ratio to the null (diverging, grey where equal), or by the value itself."""
     legend = {"orient": "top", "gradientLength": 220, "tickCount": 4}
     if kind == "ratio":
-        return alt.Color("log_ratio:Q", title=RATIO, scale=alt.Scale(range="diverging", domainMid=0),
+        return alt.Color("log_ratio:Q", title=RATIO, scale=alt.Scale(range="diverging", domain=[REACH], interpolate="lab"),
                          legend=alt.Legend(labelExpr=FACTOR, **legend))  # fmt: skip
-    return alt.Color("value:Q", title=Y, scale=alt.Scale(range="ramp", type=kind), legend=alt.Legend(**legend))
+    return alt.Color("value:Q", title=Y, scale=alt.Scale(range="ramp", type=kind, interpolate="lab"), legend=alt.Legend(**legend))
 
 
 def chart(kind: str) -> alt.Chart:
@@ -38,6 +40,7 @@ def panel(data: Data) -> Panel:
         question="Where in the model is the structure?",
         caveat="Where a place holds several matrices (experts, heads), the last one drawn is seen; hover shows each.",
         references=(),
+        lanes="group",
         table="values",
         charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
         quantities=layered_quantities(data),

@@ -4,19 +4,19 @@ import altair as alt
 
 from gedanken.report.data import Data
 from gedanken.report.panels.base import (
-    ROWS, TICKS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip,
+    ROWS, TICKS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip, value_axis,
 )  # fmt: skip
 from gedanken.report.panels.heatmap import shade
 
 
 def lines(scale: str) -> alt.LayerChart:
     """Value against step, a line a layer, on the null's band."""
-    y = alt.Y("value:Q", title=Y, scale=alt.Scale(type=scale, zero=False))
+    y = value_axis("value:Q", Y, scale)
     axis = alt.Axis(values=[TICKS], format="~s", labelFlush=True)
     base = alt.Chart(ROWS).encode(
         alt.X("step:Q", title="step [optimizer step]", scale=alt.Scale(type="symlog", nice=False), axis=axis)
     )
-    colour = alt.Color("layer:Q", title="layer [index]", scale=alt.Scale(range="ramp"), legend=alt.Legend(
+    colour = alt.Color("layer:Q", title="layer [index]", scale=alt.Scale(range="ramp", interpolate="lab"), legend=alt.Legend(
         orient="top", gradientLength=160, tickMinStep=1, format="d"))  # fmt: skip
     return alt.layer(
         base.mark_area(style="null-band").encode(alt.Y("min(null_low):Q"), y2="max(null_high):Q"),

@@ -3,13 +3,13 @@
 import altair as alt
 
 from gedanken.report.data import ANY, Data
-from gedanken.report.panels.base import ROWS, Control, Panel, tooltip
+from gedanken.report.panels.base import ROWS, Control, Panel, log_axis, tooltip
 
 
 def chart() -> alt.LayerChart:
     """One row a site: its name above a bar from the null median (1) to the value, on a logarithmic ratio axis."""
     x = alt.X("ratio:Q", title="value / median of structureless weights [1]", scale=alt.Scale(type="log", nice=False, padding=24),
-              axis=alt.Axis(grid=True, format=".3~r", tickCount=4))  # fmt: skip
+              axis=log_axis())  # fmt: skip
     y = alt.Y("rank:O", title=None, axis=None, scale=alt.Scale(paddingInner=0))
     base = alt.Chart(ROWS).encode(y=y)
     tips = tooltip("site:N", "value:Q", "low:Q:95 % from", "high:Q:95 % to", "null:Q:null median", "ratio:Q", "q:Q:adjusted p")
@@ -39,6 +39,7 @@ def panel(data: Data) -> Panel:
         caveat="Far from random is not the same as important: a bar says that structure is there, not what it is for. "
         "Quantities whose null is zero have no ratio and are not ranked.",
         references=("benjamini1995controlling",),
+        lanes="rank",
         table="unusual",
         charts=({"linear": chart().to_dict()},),
         quantities=ids,

@@ -23,9 +23,11 @@ from gedanken.sources.tensor_files.base import TensorInfo
 _GROUPS = (decoders, encoders, encoder_decoders, experts, vision, gguf_names, torch_modules)
 FAMILIES: tuple[Family, ...] = tuple(family for group in _GROUPS for family in group.FAMILIES)
 
-SCALE = "_scale_inv"
-"""What DeepSeek's fp8 files append to a weight's name for the tensor of its block scales [@deepseek2024v3, § 3.3]."""
+SCALES = ("_scale_inv", "_scale")
+"""What is appended to a weight's name for the tensor that its stored values are to be multiplied by: DeepSeek's fp8
+blocks [@deepseek2024v3, § 3.3], and per-tensor or per-row scales of other fp8 files."""
 
+_PARTS = ("W_E", "W_Q", "W_K", "W_V", "W_O", "W_router", "W_gate", "W_in", "W_out")
 _W_E, _W_U = Site("embed", "W_E"), Site("unembed", "W_U")
 
 
@@ -48,8 +50,8 @@ def layout(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any]) -> Layo
     skipped: list[Skipped] = []
     for name, info in tensors.items():
         found = family.pieces(info, known) if family else None
-        if name.endswith(SCALE) and name.removesuffix(SCALE) in tensors:
-            skipped.append(Skipped(name, f"scale of {name.removesuffix(SCALE)}"))
+        if scaled := scaled_by(name, tensors):
+            skipped.append(Skipped(name, f"scale of {scaled}"))
         elif found is not None:
             named.extend((made, found[1]) for made in found[0])
         elif reason := _no_matrix(info):
@@ -57,11 +59,24 @@ def layout(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any]) -> Layo
         else:
             pieces.extend(_generic(info, ()))
     pieces.extend(_one_per_site(named, tensors))
-    pieces = [replace(p, notes=(*p.notes, "scaled")) if p.tensor + SCALE in tensors else p for p in pieces]
+    pieces = [replace(p, notes=(*p.notes, "scaled")) if scale_of(p.tensor, tensors) else p for p in pieces]
     pieces = _tied(pieces, family, config)
     name = config.get("model_type")
     architecture = name if isinstance(name, str) and name else family.name if family else "unknown"
     return Layout(architecture, tuple(sorted(pieces, key=_order)), tuple(skipped), heads(config))
+
+
+def scale_of(name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
+    """The tensor that scales `name`, if there is one and `name` is stored in an 8-bit float."""
+    if name not in tensors or not tensors[name].dtype.startswith("F8"):
+        return None
+    return next((name + ending for ending in SCALES if name + ending in tensors), None)
+
+
+def scaled_by(name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
+    """The tensor that `name` scales, if it does."""
+    bases = (name.removesuffix(ending) for ending in SCALES if name.endswith(ending))
+    return next((base for base in bases if scale_of(base, tensors) == name), None)
 
 
 def choose(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any]) -> Family | None:
@@ -148,5 +163,6 @@ def _order(made: Piece) -> tuple:
     site = made.site
     place = {"embed": 0, "unembed": 2, "other": 3}.get(site.block, 1)
     block = BLOCKS.index(site.block) if site.block in BLOCKS else 0
+    part = _PARTS.index(site.part) if site.part in _PARTS else len(_PARTS)
     expert = -1 if site.expert is None else site.expert
-    return place, site.stack == "decoder", site.layer or 0, block, expert
+    return place, site.stack == "decoder", site.layer or 0, block, expert, part

@@ -25,6 +25,9 @@ _STRETCH = 4096
 """Sampling for the fingerprint: 64 pages evenly over the file, and one page in up to 1024 tensors, so that a change to
 some tensors only (a merged adapter) is seen. About 4 MB are read at most, whatever the file's size."""
 
+_AT_ONCE = 1 << 24
+"""Bytes asked of a stream at a time: unpacking streams hold that many twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileBytes:
@@ -67,8 +70,8 @@ class FileBytes:
             fill(stream, out)
         return out.tobytes()
 
-    def fingerprint(self, header: int = 0, offsets: Iterable[int] = ()) -> str:
-        """Hash of the size, the first `header` bytes, evenly sampled pages, and pages at some of `offsets`.
+    def fingerprint(self, header: int = 0, offsets: Iterable[int] = (), note: str = "") -> str:
+        """Hash of the size, `note`, the first `header` bytes, evenly sampled pages, and pages at some of `offsets`.
 
         Depends on the content alone, not on the file's name or date. Raises Failure if it cannot be read.
         """
@@ -76,7 +79,7 @@ class FileBytes:
         even = (self.size * i // _EVEN_STRETCHES for i in range(_EVEN_STRETCHES))
         last = max(0, self.size - _STRETCH)
         sampled = sorted({*even, *offsets[:: max(1, -(-len(offsets) // _EXTRA_STRETCHES))], last})
-        digest = hashlib.blake2b(f"{self.size}".encode(), digest_size=16)
+        digest = hashlib.blake2b(f"{self.size}\n{note}".encode("utf-8", "surrogateescape"), digest_size=16)
         try:
             with self.open() as stream:
                 digest.update(stream.read(header))
@@ -92,7 +95,7 @@ def fill(stream: BinaryIO, out: np.ndarray) -> None:
     """Fill `out` (uint8, contiguous) from `stream`. Raises EOFError if the stream ends first."""
     view, done = memoryview(out), 0
     while done < len(view):
-        count = stream.readinto(view[done:])
+        count = stream.readinto(view[done : done + _AT_ONCE])
         if not count:
             raise EOFError(f"it ends {len(view) - done} bytes early")
         done += count

@@ -8,9 +8,11 @@ import ast
 import os
 import re
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
+from gedanken.sources.tensor_files import archive
 from gedanken.sources.tensor_files.base import TensorInfo
 from gedanken.sources.tensor_files.checks import checked_shape, shown
 from gedanken.sources.tensor_files.dtypes import ENCODINGS, Encoding
@@ -36,20 +38,27 @@ class NpzFile(FlatTensorFile):
         file = FileBytes.of(path)
         try:
             with file.open() as stream:
-                arrays = _single(file, stream) if stream.read(len(_MAGIC)) == _MAGIC else _members(file, stream)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as e:
-            raise Failure(f"{file.path} could not be read as NumPy arrays: {shown(str(e))}.") from e
+                single = stream.read(len(_MAGIC)) == _MAGIC
+                arrays = _single(file, stream) if single else _members(file, stream)
+        except archive.ZIP_ERRORS as error:
+            raise Failure(f"{file.path} could not be read as NumPy arrays: {shown(str(error))}.") from error
         tensors = {info.name: info for info, _ in arrays}
         if len(tensors) < len(arrays):
             raise Failure(f"{file.path}: an array's name comes twice.")
+        self.single = single
         super().__init__(file, tensors, {info.name: place for info, place in arrays}, {}, 0)
 
-    def _stream(self, place: Place) -> BinaryIO:
-        stream = self.file.open()
-        if not place.member:
-            return stream
-        with stream, zipfile.ZipFile(stream) as archive:
-            return archive.open(place.member)
+    def fingerprint(self) -> str:
+        return super().fingerprint() if self.single else archive.fingerprint(self.file)
+
+    @contextmanager
+    def _stream(self, place: Place) -> Iterator[BinaryIO]:
+        with self.file.open() as stream:
+            if not place.member:
+                yield stream
+                return
+            with zipfile.ZipFile(stream) as packed, packed.open(place.member) as unpacked:
+                yield unpacked
 
 
 def _single(file: FileBytes, stream: BinaryIO) -> list[tuple[TensorInfo, Place]]:
@@ -61,14 +70,14 @@ def _single(file: FileBytes, stream: BinaryIO) -> list[tuple[TensorInfo, Place]]
 
 def _members(file: FileBytes, stream: BinaryIO) -> list[tuple[TensorInfo, Place]]:
     arrays = []
-    with zipfile.ZipFile(stream) as archive:
-        for member in archive.infolist():
+    with zipfile.ZipFile(stream) as packed:
+        for member in packed.infolist():
             if not member.filename.endswith(".npy"):
                 continue
             name = member.filename.removesuffix(".npy")
             if member.file_size > _MOST_INFLATED * (member.compress_size + 1) + _LONGEST_HEADER:
                 raise Failure(f"{file.path}: {shown(name)} claims to unpack to {member.file_size} bytes.")
-            with archive.open(member) as unpacked:
+            with packed.open(member) as unpacked:
                 info, place = _array(name, unpacked, member.file_size, file.path)
             if member.compress_type == zipfile.ZIP_STORED:
                 begin = _data_offset(stream, member.header_offset)

@@ -6,6 +6,8 @@ from typing import Any
 _HOLDERS = ("state_dict", "model", "model_state_dict", "module")
 """Keys under which trainers store the weights beside optimizer and counters: Lightning, nanoGPT, PyTorch's tutorial,
 DeepSpeed."""
+_DEEPEST = 4
+"""Holders inside holders; a hostile pickle may hold itself."""
 _COMPILED = "_orig_mod."
 """torch.compile's wrapper, at any depth."""
 _PARALLEL = "module."
@@ -14,10 +16,11 @@ _PARALLEL = "module."
 
 def unwrap(loaded: Mapping[str, Any]) -> Mapping[str, Any]:
     """The innermost state dict under the keys that trainers use for it; `loaded` itself if there is none."""
-    for key in _HOLDERS:
-        inner = loaded.get(key)
-        if isinstance(inner, Mapping):
-            return unwrap(inner)
+    for _ in range(_DEEPEST):
+        inner = [loaded[key] for key in _HOLDERS if isinstance(loaded.get(key), Mapping)]
+        if not inner:
+            break
+        loaded = inner[0]
     return loaded
 
 

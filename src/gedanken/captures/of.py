@@ -1,0 +1,15 @@
+"""captures_of: what a snapshot can be read as, by what its state is."""
+
+from collections.abc import Iterable
+
+from gedanken.captures import changes, weights
+from gedanken.captures.base import Capture
+from gedanken.sources.base import Snapshot
+from gedanken.sources.change import Change
+
+
+def captures_of(snapshot: Snapshot, products: Iterable[str] = ()) -> list[Capture]:
+    """Every capture of a snapshot. Raises Failure if the snapshot cannot be opened."""
+    if isinstance(snapshot.state, Change):
+        return changes.captures(snapshot)
+    return weights.captures(snapshot, products)

@@ -1,0 +1,36 @@
+"""The pairwise cosines of a bounded sample of points, shared by the instruments of this folder."""
+
+import numpy as np
+from jaxtyping import Float
+
+from gedanken.status import Flag, Refusal
+
+MOST = 2048
+"""Rows used at most, evenly: 2.1 million pairs, 33 MB."""
+
+
+def cosine_matrix(
+    points: Float[np.ndarray, "n d"], most: int, least: int = 2
+) -> tuple[Float[np.ndarray, "s s"], tuple[Flag, ...]]:
+    """Cosines of all pairs among at most `most` rows, those of norm zero left out, in [−1, 1]; and the flags to say.
+
+    `sampled` if `most` rows or more were given: then they are a part of the table, drawn here or by the capture.
+    Raises Refusal: `non_finite`, `too_small` below `least` rows or 2 coordinates.
+    """
+    n, d = points.shape
+    count = min(n, most)
+    rows = np.array(points[np.arange(count) * n // max(count, 1)], dtype=np.float64)
+    if not np.isfinite(rows).all():
+        raise Refusal(Flag.non_finite)
+    peak = np.abs(rows).max(axis=1, initial=0.0)
+    rows = rows[peak > 0] / peak[peak > 0, None]  # squares of the largest entry neither overflow nor vanish
+    if len(rows) < least or d < 2:
+        raise Refusal(Flag.too_small, f"{len(rows)} rows that are not zero, of {d} coordinates: too few for this")
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines = np.clip(rows @ rows.T, -1.0, 1.0)
+    return cosines, (Flag.sampled,) if n >= most else ()
+
+
+def upper(square: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " pairs"]:
+    """The entries above the diagonal: each pair once."""
+    return square[np.triu_indices(len(square), 1)]

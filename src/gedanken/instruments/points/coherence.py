@@ -1,0 +1,56 @@
+"""The largest overlap between two of the points.
+
+What. coherence = max over pairs i < j of |cos|, in [0, 1], no unit: the statistic that packing formulas are fitted on.
+On a sample it is a lower bound for the whole set and grows with the sample; n is the number of rows it was taken over.
+
+Reads. Points, of which at most a bounded even sample is used (flag `sampled`); rows of norm zero are left out.
+
+Null. The largest of N = n(n−1)/2 independent pairs of directions, each cos² following Beta(½, (d−1)/2).
+
+Fails when. There are fewer than two rows or coordinates. One pair of near-duplicate rows decides it.
+
+Reference. Mutual coherence [@welch1974lower, §I]; law of the angle [@cai2013distributions, eq. 5].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
+from gedanken.instruments.closed_nulls import LargestOf, law_band
+from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
+from gedanken.kinds import Kind
+
+
+@final
+@dataclass(frozen=True)
+class Coherence(Instrument):
+    """max |cos| over the pairs of a sample."""
+
+    sample: int = MOST
+
+    reads = Kind.points
+    variables = (
+        Variable("coherence", "max|c|", "1", "largest |cos| over the pairs of the sample", (0, 1), aliases=("mutual_coherence",)),
+    )
+    symmetries = OF_DIRECTIONS
+
+    def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
+        cosines, flags = cosine_matrix(array, self.sample)
+        return {"coherence": Value(float(np.abs(upper(cosines)).max()), n=len(cosines), flags=flags)}
+
+    def null(self, array: Float[np.ndarray, "n d"], reading: Reading) -> dict[str, NullBand]:
+        found = reading["coherence"]
+        square = LargestOf(stats.beta(0.5, (array.shape[1] - 1) / 2), found.n * (found.n - 1) / 2)
+        return {"coherence": law_band(found.value**2, square, np.sqrt)}
+
+    def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
+        d = 16
+        simplex = np.eye(d + 1) - 1 / (d + 1)
+        yield KnownCase("simplex", simplex, {"coherence": (1 / d, 1e-12)}, "every cosine is −1/d")
+        yield KnownCase("opposite rows", np.array([[1.0, 2.0], [-2.0, -4.0]]), {"coherence": (1.0, 1e-12)}, "cos = −1")
+        yield KnownCase("orthonormal rows", np.eye(d), {"coherence": (0.0, 0.0)}, "every cosine is 0")

@@ -1,0 +1,164 @@
+"""Where the pairwise cosines of a set of points lie: quantiles, shares beyond the edge, asymmetry.
+
+What. Quantiles of c = cos and of |c| over all pairs, as curves against the level p. Shares of the pairs with c > ε and
+with |c| > ε, ε = μ + 2σ of the same pairs (2.28 % and 4.55 % for a normal law). cosine_asymmetry
+A = q₀.₉₉₉ + q₀.₀₀₁ − 2q₀.₅, positive if the right tail is the longer. No unit. Errors mean "another draw of such rows":
+from the spread over rows of each row's own share F_i(q) of cosines below q, sd(2F_i)/(√n f(q)).
+
+Reads. Points, of which at most a bounded even sample is used (flag `sampled`); rows of norm zero are left out.
+
+Null. Independent directions: c² follows Beta(½, (d−1)/2) and pairs are uncorrelated, so a share p has variance
+p(1 − p)/N, N = n(n−1)/2; for the shares beyond ε this is an upper bound, since ε moves with them.
+
+Fails when. There are fewer than ten rows. Fewer than ten pairs beyond a level leave it to chance (flag `short_tail`).
+
+Reference. Quantiles of pair statistics [@serfling1984generalized, §3]; law of the angle [@cai2013distributions, eq. 5].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from gedanken.instruments.base import OF_DIRECTIONS, Curve, Instrument, KnownCase, NullBand, Reading, Value, Variable
+from gedanken.instruments.closed_nulls import NORMAL_975
+from gedanken.instruments.nulls import normal_band
+from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
+from gedanken.kinds import Kind
+from gedanken.status import Flag
+
+TAILS = (0.001, 0.5, 0.999)
+"""Levels of the asymmetry."""
+WEIGHTS = np.array([1.0, -2.0, 1.0])
+
+
+@final
+@dataclass(frozen=True)
+class CosineQuantile(Instrument):
+    """Quantiles of the pairwise cosines of a sample."""
+
+    levels: tuple[float, ...] = (0.5, 0.977, 0.99, 0.999)
+    """Median; the level of ε under a normal law; two tails."""
+    sample: int = MOST
+
+    reads = Kind.points
+    variables = (
+        Variable("cosine_quantile", "q_p(c)", "1", "quantile of the cosine over pairs, against its level", (-1, 1), curve=True),
+        Variable(
+            "absolute_cosine_quantile", "q_p(|c|)", "1", "quantile of |cos| over pairs, against its level", (0, 1), curve=True
+        ),
+        Variable("cosine_exceedance", "P(c > ε)", "1", "share of pairs with a cosine above μ + 2σ", (0, 1)),
+        Variable("absolute_cosine_exceedance", "P(|c| > ε)", "1", "share of pairs with |cos| above μ + 2σ", (0, 1)),
+        Variable("cosine_asymmetry", "A", "1", "q₀.₉₉₉ + q₀.₀₀₁ − 2q₀.₅ of the cosine over pairs", (-4, 4)),
+    )
+    symmetries = OF_DIRECTIONS
+    exchangeable = "point"
+
+    def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
+        cosines, flags = cosine_matrix(array, self.sample, least=10)
+        n, d = len(cosines), array.shape[1]
+        np.fill_diagonal(cosines, np.inf)  # a row's cosine with itself is never below a quantile
+        signed, absolute = _Pairs(cosines), _Pairs(np.abs(cosines))
+        levels = np.array(self.levels)
+        thin = len(signed.ordered) * min(levels.min(), 1 - levels.max()) < 10
+        tail = flags + ((Flag.short_tail,) if thin else ())
+        edge = signed.ordered.mean() + 2 * signed.ordered.std()
+        asymmetry, error = signed.combination(np.array(TAILS), WEIGHTS)
+        return {
+            "cosine_quantile": _curve(signed, levels, _signed_quantile, d, tail),
+            "absolute_cosine_quantile": _curve(absolute, levels, _absolute_quantile, d, tail),
+            "cosine_exceedance": signed.share_above(edge, flags),
+            "absolute_cosine_exceedance": absolute.share_above(edge, flags),
+            "cosine_asymmetry": Value(asymmetry, error, n=n, flags=flags),
+        }
+
+    def null(self, array: Float[np.ndarray, "n d"], reading: Reading) -> dict[str, NullBand]:
+        d, n = array.shape[1], reading["cosine_asymmetry"].n
+        pairs = n * (n - 1) / 2
+        beyond = float(stats.beta.sf(min(4 / d, 1.0), 0.5, (d - 1) / 2))  # P(|c| > 2/√d)
+        shares = {"cosine_exceedance": beyond / 2, "absolute_cosine_exceedance": beyond}
+        bands = {
+            name: normal_band(reading[name].value, share, np.sqrt(share * (1 - share) / pairs), "gaussian_twin")
+            for name, share in shares.items()
+            if share > 0
+        }
+        sd = _null_asymmetry_sd(d) / np.sqrt(pairs)
+        return bands | {"cosine_asymmetry": normal_band(reading["cosine_asymmetry"].value, 0.0, sd, "gaussian_twin")}
+
+    def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
+        r, d = 5, 16
+        share = (r - 1) / (r * d - 1)  # of the cosines are 1, the others 0
+        quantiles = np.array([float(level > 1 - share) for level in self.levels])
+        expected = {
+            "cosine_quantile": (quantiles, 1e-12),
+            "absolute_cosine_quantile": (quantiles, 1e-12),
+            "cosine_exceedance": (share, 1e-12),
+            "absolute_cosine_exceedance": (share, 1e-12),
+            "cosine_asymmetry": (1.0, 1e-12),
+        }
+        rows = np.tile(np.eye(d), (r, 1))
+        yield KnownCase("copies of orthonormal rows", rows, expected, "5 % of the cosines are 1, the others are 0")
+
+
+class _Pairs:
+    """One symmetric statistic of all pairs: sorted, and by row. The diagonal is infinite."""
+
+    def __init__(self, square: Float[np.ndarray, "n n"]):
+        self.square, self.ordered = square, np.sort(upper(square))
+
+    def quantile(self, levels: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+        """Linear between order statistics (the pairs are sorted already)."""
+        place = levels * (len(self.ordered) - 1)
+        below = np.floor(place).astype(int)
+        above = np.minimum(below + 1, len(self.ordered) - 1)
+        return self.ordered[below] + (place - below) * (self.ordered[above] - self.ordered[below])
+
+    def influence(self, levels: Float[np.ndarray, " k"]) -> Float[np.ndarray, "k n"]:
+        """2(p − F_i(q_p))/f(q_p) by level and row, the density f from quantiles half-way to the nearer end."""
+        step = np.minimum(levels, 1 - levels) / 2
+        inverse_density = (self.quantile(levels + step) - self.quantile(levels - step)) / (2 * step)
+        shares = np.array([np.count_nonzero(self.square <= q, axis=1) for q in self.quantile(levels)])
+        centred = shares / (len(self.square) - 1)
+        return 2 * (centred.mean(axis=1, keepdims=True) - centred) * inverse_density[:, None]
+
+    def combination(self, levels: Float[np.ndarray, " k"], weights: Float[np.ndarray, " k"]) -> tuple[float, float]:
+        """A weighted sum of quantiles, and its standard error."""
+        influence = weights @ self.influence(levels)
+        return float(weights @ self.quantile(levels)), float(influence.std(ddof=1) / np.sqrt(len(influence)))
+
+    def share_above(self, bound: float, flags: tuple[Flag, ...]) -> Value:
+        """Share of pairs above `bound`, with its standard error at fixed `bound`."""
+        n = len(self.square)
+        by_row = (np.count_nonzero(self.square > bound, axis=1) - 1) / (n - 1)
+        return Value(float(by_row.mean()), float(2 * by_row.std(ddof=1) / np.sqrt(n)), n=n, flags=flags)
+
+
+def _curve(pairs: _Pairs, levels: Float[np.ndarray, " k"], law, d: int, flags: tuple[Flag, ...]) -> Curve:
+    values = pairs.quantile(levels)
+    spare = NORMAL_975 * pairs.influence(levels).std(axis=1, ddof=1) / np.sqrt(len(pairs.square))
+    wobble = NORMAL_975 * np.sqrt(levels * (1 - levels) / len(pairs.ordered))
+    null_low, null_high = (law(np.clip(levels + side * wobble, 0, 1), d) for side in (-1, 1))
+    return Curve(levels, values, values - spare, values + spare, null_low, null_high, len(pairs.square), flags)
+
+
+def _absolute_quantile(levels: Float[np.ndarray, " k"], d: int) -> Float[np.ndarray, " k"]:
+    """Quantiles of |cos| of independent directions."""
+    return np.sqrt(stats.beta.ppf(levels, 0.5, (d - 1) / 2))
+
+
+def _signed_quantile(levels: Float[np.ndarray, " k"], d: int) -> Float[np.ndarray, " k"]:
+    """Quantiles of cos of independent directions: a symmetric law."""
+    return np.sign(levels - 0.5) * _absolute_quantile(np.abs(2 * levels - 1), d)
+
+
+def _null_asymmetry_sd(d: int) -> float:
+    """√N times the standard deviation of A for independent directions: var Σw q = Σ w w' p(1 − p')/(f f')/N, p ≤ p'."""
+    levels = np.array(TAILS)
+    places = _signed_quantile(levels, d)
+    density = stats.beta.pdf((1 + places) / 2, (d - 1) / 2, (d - 1) / 2) / 2  # (1 + cos)/2 is a symmetric Beta
+    covariance = np.minimum.outer(levels, levels) - np.outer(levels, levels)
+    gain = WEIGHTS / density
+    return float(np.sqrt(gain @ covariance @ gain))

@@ -1,0 +1,167 @@
+"""LoRA adapters in PEFT's format: ΔW = s·B·A as thin factors, at the sites of the matrices that they change.
+
+s = α/r [@hu2022lora, § 4.1], or α/√r where `use_rslora` says so [@kalajdzievski2023rslora, eq. 4]. A DoRA adapter
+rescales each row of W + ΔW besides [@liu2024dora, eq. 5]; its ΔW is the part before that, and the note `dora` says so.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gedanken.kinds import Factors, Kind
+from gedanken.sources.architectures.base import Piece, Skipped
+from gedanken.sources.architectures.layout import layout
+from gedanken.sources.checkpoints import Checkpoint, read_config, read_json
+from gedanken.sources.tensor_files.base import TensorFile, TensorInfo
+from gedanken.sources.tensor_files.open import open_tensor_file
+from gedanken.status import Failure
+
+CONFIG = "adapter_config.json"
+_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_LORA = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")
+_EMBEDDING = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_embedding_(?P<which>[AB])(?:\.\w+)?")
+_MAGNITUDE = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_magnitude_vector(?:\.\w+)?(?:\.weight)?")
+_SAVED = re.compile(r"(?:base_model\.model\.)?(?P<name>.+?)(?:\.modules_to_save(?:\.\w+)?)?(?P<last>\.\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The names of A (rank × in) and B (out × rank) of one changed matrix, and s. An embedding's ΔW is (B·A)ᵀ."""
+
+    a: str
+    b: str
+    scale: float
+    embedding: bool = False
+    in_by_out: bool = False
+
+
+@dataclass(frozen=True)
+class AdapterCheckpoint(Checkpoint):
+    """A Checkpoint whose pieces are changes of matrices, read as Factors; weights saved whole beside them as arrays."""
+
+    pairs: Mapping[str, _Pair] = field(default_factory=dict)
+
+    def read(self, piece: Piece, start: int = 0, stop: int | None = None) -> np.ndarray | Factors:
+        pair = self.pairs.get(piece.tensor)
+        if pair is None:
+            return super().read(piece, start, stop)
+        left, right = self.files.read(pair.b).astype(np.float64) * pair.scale, self.files.read(pair.a).astype(np.float64)
+        if pair.embedding:
+            left, right = right.T, left.T
+        if pair.in_by_out and not piece.cut.transposed:
+            left, right = right.T, left.T
+        return Factors(np.ascontiguousarray(piece.cut.rows_of(left)[start:stop]), right)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter and no model."""
+    return folder.is_dir() and any((folder / name).is_file() for name in (CONFIG, *_FILES)) and not any(
+        (folder / name).exists() for name in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    )
+
+
+def open_adapter(folder: Path) -> Checkpoint:
+    """The changes that a LoRA adapter makes. Raises Failure if it is no LoRA adapter or its files contradict each other."""
+    if not (folder / CONFIG).is_file():
+        raise Failure(f"{folder} holds an adapter's weights but no {CONFIG}.")
+    told = read_json(folder / CONFIG)
+    kind = told.get("peft_type")
+    if kind != "LORA":
+        raise Failure(f"{folder} is an adapter of type {kind}: only LORA adapters can be read.")
+    path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if path is None:
+        raise Failure(f"{folder} has an {CONFIG} but no {' or '.join(_FILES)}.")
+    return adapter(open_tensor_file(path), told, _base_config(folder, told))
+
+
+def _base_config(folder: Path, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The base model's configuration: beside the adapter, or in the local folder that the adapter names."""
+    base = told.get("base_model_name_or_path")
+    return read_config(folder) or (read_config(Path(base)) if isinstance(base, str) and base else {})
+
+
+def adapter(files: TensorFile, told: Mapping[str, Any], config: Mapping[str, Any]) -> AdapterCheckpoint:
+    """The pieces of opened adapter weights. `told` is the adapter's configuration, `config` the base model's."""
+    changed, magnitudes, others = _sorted(files, told)
+    tensors = {name: info for name, (_, info) in changed.items()} | {
+        _plain(name): replace(info, name=_plain(name)) for name, info in others.items()
+    }
+    plan = layout(tensors, config)
+    back = {_plain(name): name for name in others}
+    pieces = []
+    for piece in plan.pieces:
+        notes = tuple(note for note in piece.notes if note != "tied")
+        if piece.tensor in back:
+            pieces.append(replace(piece, tensor=back[piece.tensor], notes=(*notes, "saved")))
+            continue
+        notes = (*notes, "factors", *(("dora",) if piece.tensor in magnitudes else ()))
+        pair = changed[piece.tensor][0]
+        pieces.append(replace(piece, tensor=pair.b, notes=notes, kind=Kind.matrix, factored=True))
+    skipped = [Skipped(back.get(s.tensor, s.tensor), s.reason) for s in plan.skipped]
+    skipped += [Skipped(pair.a, f"factor of {pair.b}") for pair, _ in changed.values()]
+    skipped += [Skipped(name, "magnitudes of dora") for name in magnitudes.values()]
+    pairs = {pair.b: pair for pair, _ in changed.values()}
+    return AdapterCheckpoint(
+        files, {**config, "adapter": dict(told)}, plan.architecture, tuple(pieces), tuple(skipped), plan.heads, pairs
+    )
+
+
+def _sorted(
+    files: TensorFile, told: Mapping[str, Any]
+) -> tuple[dict[str, tuple[_Pair, TensorInfo]], dict[str, str], dict[str, TensorInfo]]:
+    """Changed matrices by the base model's name, magnitudes by it, and every other tensor."""
+    halves: dict[tuple[str, bool], dict[str, str]] = {}
+    magnitudes, others = {}, {}
+    for name, info in files.tensors.items():
+        if match := _LORA.fullmatch(name) or _EMBEDDING.fullmatch(name):
+            halves.setdefault((match["module"], match.re is _EMBEDDING), {})[match["which"]] = name
+        elif match := _MAGNITUDE.fullmatch(name):
+            magnitudes[f"{match['module']}.weight"] = name
+        else:
+            others[name] = info
+    changed = {}
+    for (module, embedding), names in halves.items():
+        if set(names) != {"A", "B"}:
+            raise Failure(f"{files.label}: {module} has only one of the two factors of its change.")
+        changed[f"{module}.weight"] = _changed(files, told, module, names, embedding)
+    return changed, magnitudes, others
+
+
+def _changed(
+    files: TensorFile, told: Mapping[str, Any], module: str, names: Mapping[str, str], embedding: bool
+) -> tuple[_Pair, TensorInfo]:
+    """The factors of one changed matrix, and what the base model's tensor would look like in a header."""
+    a, b = files.tensors[names["A"]], files.tensors[names["B"]]
+    if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1]:
+        raise Failure(f"{files.label}: the factors of {module} have shapes {a.shape} and {b.shape}, which do not fit.")
+    in_by_out = bool(told.get("fan_in_fan_out")) and not embedding
+    pair = _Pair(a.name, b.name, _scale(files, told, module, a.shape[0]), embedding, in_by_out)
+    shape = (a.shape[1], b.shape[0]) if embedding or in_by_out else (b.shape[0], a.shape[1])
+    return pair, TensorInfo(f"{module}.weight", shape, b.dtype, a.nbytes + b.nbytes)
+
+
+def _scale(files: TensorFile, told: Mapping[str, Any], module: str, rank: int) -> float:
+    alpha = _of_module(told.get("alpha_pattern"), module, told.get("lora_alpha"))
+    if not isinstance(alpha, int | float) or rank == 0:
+        raise Failure(f"{files.label}: the adapter's configuration gives no lora_alpha for {module}.")
+    return alpha / (math.sqrt(rank) if told.get("use_rslora") else rank)
+
+
+def _of_module(pattern: Any, module: str, default: Any) -> Any:
+    """The value that a PEFT pattern (ends of module names, as regular expressions) gives a module."""
+    if isinstance(pattern, Mapping):
+        for key, value in pattern.items():
+            if re.fullmatch(rf"(.*\.)?({key})", module):
+                return value
+    return default
+
+
+def _plain(name: str) -> str:
+    """A tensor that was saved whole, under the base model's name."""
+    match = _SAVED.fullmatch(name)
+    return match["name"] + match["last"] if match else name

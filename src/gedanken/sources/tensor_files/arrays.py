@@ -1,0 +1,115 @@
+"""Tensors already in memory: a mapping of arrays (NumPy, PyTorch, anything NumPy converts), or a live `nn.Module`.
+
+torch is never imported here: an object can only be a tensor or a module if somebody has imported it already.
+"""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gedanken.sources.tensor_files.base import TensorFile, TensorInfo
+from gedanken.sources.tensor_files.checks import shown
+from gedanken.sources.tensor_files.dtypes import Encoding, encoding_of
+from gedanken.sources.tensor_files.unwrap import plain_names, unwrap
+from gedanken.status import Failure, Flag, Refusal
+
+_SAMPLES = 64
+"""Values of each array that its fingerprint hashes."""
+_UNCOPIED = (RuntimeError, NotImplementedError, TypeError)
+"""What torch raises for tensors without values (on `meta`) and for layouts that NumPy lacks (sparse)."""
+
+
+class Arrays(TensorFile):
+    """Named arrays in memory, or a checkpoint's mapping that holds them; wrappers' prefixes are taken off their names.
+
+    Raises Failure for a value that is no array of numbers.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any], label: str = "arrays", metadata: Mapping[str, Any] | None = None):
+        self.label, self.metadata = label, dict(metadata or {})
+        arrays = unwrap(arrays)
+        names = plain_names(arrays)
+        self._arrays = {names[raw]: _as_array(value, raw, label) for raw, value in arrays.items()}
+        self.tensors = {name: _info(name, array) for name, array in self._arrays.items()}
+
+    @classmethod
+    def of_module(cls, module: Any) -> "Arrays":
+        """The parameters and buffers of a live `nn.Module`. They are read when asked for, as training left them."""
+        return cls(module.state_dict(), type(module).__name__)
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        info = self.info(name)
+        encoding = encoding_of(info.dtype)
+        encoding.check_floating(name, self.label)
+        array, (first, last) = self._arrays[name], info.rows(start, stop)
+        try:
+            return _floats(array[first:last] if info.shape else array, encoding)
+        except _UNCOPIED as error:
+            raise Refusal(Flag.unreadable, f"{name} of {self.label} could not be read: {shown(str(error))}.") from error
+        except MemoryError as error:
+            raise Refusal(Flag.out_of_memory, f"There is not enough memory to read {name} of {self.label}.") from error
+
+    def fingerprint(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for name, info in self.tensors.items():
+            digest.update(f"{name} {info.shape} {info.dtype}\n".encode())
+            if info.size and encoding_of(info.dtype).numpy is not None:
+                count = min(_SAMPLES, info.size)
+                flat = np.array([i * (info.size - 1) // max(1, count - 1) for i in range(count)])
+                try:
+                    digest.update(_sampled(self._arrays[name], flat, info))
+                except _UNCOPIED:
+                    digest.update(b"unreadable")
+        return digest.hexdigest()
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is a torch tensor; never imports torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_module(value: Any) -> bool:
+    """Whether `value` is a torch module; never imports torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _as_array(value: Any, name: str, label: str) -> Any:
+    if is_tensor(value):
+        return value
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise Failure(f"{shown(name)} of {label} is a {type(value).__name__}, not an array of numbers.")
+    return array
+
+
+def _info(name: str, array: Any) -> TensorInfo:
+    encoding = encoding_of(str(array.dtype))
+    size = array.numel() * array.element_size() if is_tensor(array) else array.nbytes
+    return TensorInfo(name, tuple(array.shape), encoding.word, size)
+
+
+def _floats(array: Any, encoding: Encoding) -> np.ndarray:
+    """A fresh array, in the host's memory, whatever the device and layout."""
+    if is_tensor(array):
+        wanted = sys.modules["torch"].float64 if encoding.word == "F64" else sys.modules["torch"].float32
+        return array.detach().to(device="cpu", dtype=wanted, copy=True).contiguous().numpy()
+    return np.array(array, encoding.decoded, order="C")
+
+
+def _sampled(array: Any, flat: np.ndarray, info: TensorInfo) -> bytes:
+    """Bytes of the entries at the flat indices, without copying the rest."""
+    if not info.shape:
+        chosen = array.reshape(1)
+    else:
+        indices = np.unravel_index(flat, info.shape)
+        if is_tensor(array):
+            indices = tuple(sys.modules["torch"].as_tensor(index, device=array.device) for index in indices)
+        chosen = array[indices]
+    if is_tensor(chosen):
+        chosen = chosen.detach().to(device="cpu", dtype=sys.modules["torch"].float64).numpy()
+    return chosen.astype(np.float64).tobytes()

@@ -1,0 +1,78 @@
+"""Two BLAS/LAPACK routines called without holding Python's lock, so that one matrix per core really runs at once.
+
+scipy's own wrappers of them keep the lock (two threads then take as long as one); the function pointers that scipy
+publishes for Cython, called through ctypes, do not.
+"""
+
+import ctypes
+
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import cython_blas, cython_lapack
+
+
+def _routine(module, name: str, arguments: int):
+    """The routine behind a published function pointer. Every argument is an address; nothing is returned."""
+    capsule = module.__pyx_capi__[name]
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)(address)
+
+
+_dsyrk = _routine(cython_blas, "dsyrk", 10)
+_dsterf = _routine(cython_lapack, "dsterf", 4)
+
+
+def add_gram(gram: Float[np.ndarray, "d d"], rows: Float[np.ndarray, "n d"]) -> None:
+    """gram += rowsᵀ rows, in place, in the upper triangle only (`mirror` completes it).
+
+    Both float64 and contiguous, `rows` in either order. One symmetric rank-k update: half the work of a general
+    product, and no temporary. Raises ValueError if the arrays are of another kind.
+    """
+    n, d = rows.shape
+    if gram.shape != (d, d) or gram.dtype != np.float64 or rows.dtype != np.float64:
+        raise ValueError(f"add_gram wants float64 arrays d × d and n × d, got {gram.shape} and {rows.shape}")
+    if not (gram.flags.c_contiguous and rows.flags.forc):
+        raise ValueError("add_gram wants contiguous arrays")
+    if n == 0 or d == 0:
+        return
+    # Fortran sees a C-contiguous array as its transpose, and our upper triangle as its lower one.
+    trans, leading = (b"N", ctypes.c_int(d)) if rows.flags.c_contiguous else (b"T", ctypes.c_int(n))
+    size, count, one = ctypes.c_int(d), ctypes.c_int(n), ctypes.c_double(1.0)
+    _dsyrk(
+        _letter(b"L"), _letter(trans), _at(size), _at(count), _at(one), rows.ctypes.data, _at(leading), _at(one),
+        gram.ctypes.data, _at(size),
+    )  # fmt: skip
+
+
+def mirror(gram: Float[np.ndarray, "d d"]) -> None:
+    """Copy the upper triangle into the lower one, in place."""
+    lower = np.tril_indices(len(gram), -1)
+    gram[lower] = gram.T[lower]
+
+
+def tridiagonal_eigenvalues(
+    diagonal: Float[np.ndarray, " n"], off_diagonal: Float[np.ndarray, " n-1"]
+) -> Float[np.ndarray, " n"]:
+    """Eigenvalues of a symmetric tridiagonal matrix, ascending, in O(n²) (LAPACK dsterf, implicit QL without roots).
+
+    Raises numpy.linalg.LinAlgError if the iteration does not converge.
+    """
+    values = np.array(diagonal, dtype=np.float64)
+    work = np.array(off_diagonal, dtype=np.float64)
+    size, info = ctypes.c_int(len(values)), ctypes.c_int(0)
+    _dsterf(_at(size), values.ctypes.data, work.ctypes.data, _at(info))
+    if info.value:
+        raise np.linalg.LinAlgError(f"{info.value} eigenvalues did not converge")
+    return values
+
+
+def _at(value) -> int:
+    return ctypes.addressof(value)
+
+
+def _letter(letter: bytes) -> int:
+    return ctypes.cast(ctypes.c_char_p(letter), ctypes.c_void_p).value
