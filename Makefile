@@ -13,7 +13,7 @@ TEST_WEIGHTS := $(DEMO_WEIGHTS) glassllm==0.1.0 sceptr==1.2.0 rxnmapper==0.4.3 a
 
 demo: $(VENV)/installed
 	$(PIP) install -q --no-deps $(DEMO_WEIGHTS)
-	$(BIN)/python -m gedanken.demo --lab $(DEMO_LAB)
+	$(BIN)/python -m gedanken demo --lab $(DEMO_LAB)
 
 test: $(VENV)/installed-test
 	$(BIN)/lint-imports

@@ -127,7 +127,7 @@ def test_welch():
     assert packing.welch_bound(33, 32) == pytest.approx(1 / 32, rel=1e-15)  # the simplex
     assert packing.welch_bound(32, 64) == 0.0
     assert packing.welch_bound(200, 16) == pytest.approx(0.2404, abs=5e-5)
-    assert packing.welch_bound(2000, 32) == pytest.approx(0.1933, abs=5e-5)  # s = 2
+    assert packing.welch_bound(2000, 32) == pytest.approx(((2000 / 528 - 1) / 1999) ** 0.25, rel=1e-14)  # s = 2
     assert packing.welch_bound(2000, 64) == pytest.approx(0.1230, abs=5e-5)
     # seven lines of a plane are at best π/7 apart
     assert packing.welch_bound(7, 2) <= math.cos(math.pi / 7)
@@ -137,10 +137,17 @@ def test_welch():
 def test_exceedance_against_quadrature(d):
     for overlap in (0.01, 0.1, 0.4):
         constant = math.lgamma(d / 2) - math.lgamma((d - 1) / 2) - math.log(math.pi) / 2
+        # in the angle there is no singularity at 1 for d = 2
         share, _ = integrate.quad(
-            lambda c: math.exp(constant + (d - 3) / 2 * math.log1p(-c * c)), overlap, 1, epsrel=1e-11, points=[overlap + 0.05]
+            lambda angle: math.exp(constant + (d - 2) * math.log(math.sin(angle))),
+            0,
+            math.acos(overlap),
+            epsabs=0,
+            epsrel=1e-10,
+            points=[math.acos(overlap) - 10 / d] if d > 10 else None,
         )
-        assert packing.log_exceedance(overlap, d) == pytest.approx(math.log(2 * share), abs=1e-6)
+        # the logarithms of the gamma functions cancel to about 1e-12·d
+        assert packing.log_exceedance(overlap, d) == pytest.approx(math.log(2 * share), abs=1e-8)
 
 
 def test_exceedance_is_continuous_where_the_series_takes_over():

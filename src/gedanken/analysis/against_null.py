@@ -21,7 +21,7 @@ def against_null(lab) -> pl.LazyFrame:
     """The measured rows (refused ones left out), each with its site's columns and its null.
 
     Adds `variant` (what sets its setting apart; empty for the usual one), `low`, `high` (95 % interval; from the standard error where none is stored), `null_name`, `null`, `null_low`,
-    `null_high`, `p`, and `ratio` = value / null median and `log_ratio` = ln ratio where both are positive.
+    `null_high`, `p`, and `ratio` = value / null median and `log_ratio` = ln ratio where both are positive and not logarithms already.
     """
     nulls = chosen_nulls(lab.nulls).select(
         *KEY,
@@ -35,7 +35,10 @@ def against_null(lab) -> pl.LazyFrame:
         "run", "step", "site", "stack", "layer", "block", "part", "expert", "head", "rows", "cols"
     )
     margin = NORMAL_95 * pl.col("stderr")
-    ratio = pl.when((pl.col("value") > 0) & (pl.col("null") > 0)).then(pl.col("value") / pl.col("null"))
+    # A ratio of two logarithms says nothing: such variables are tested against their null, but not ranked by it.
+    logarithms = lab.variables.filter(pl.col("symbol").str.starts_with("log")).select("variable").collect()["variable"]
+    comparable = (pl.col("value") > 0) & (pl.col("null") > 0) & ~pl.col("variable").is_in(logarithms.implode())
+    ratio = pl.when(comparable).then(pl.col("value") / pl.col("null"))
     names = variants(lab.settings.collect())
     return (
         lab.measurements.filter(pl.col("status") == "ok", pl.col("value").is_finite())

@@ -58,9 +58,10 @@ def listed(words: list[str]) -> str:
 
 
 def cited(reference: str) -> str:
-    """Reference keys as people read them: "[@clauset2009power, eq. 3.1]" → "Clauset 2009, eq. 3.1"."""
-    plain = re.sub(r"\[?@?\b([a-z]+)(\d{4})[a-z0-9]*\b", lambda m: f"{m[1].capitalize()} {m[2]}", reference)
-    return plain.replace("]", "").strip()
+    """Reference keys as people read them: "edge [@clauset2009power, eq. 3.1]." → "edge (Clauset 2009, eq. 3.1)"."""
+    inside = re.sub(r"@?\b([a-z]+)(\d{4})[a-z0-9]*\b", lambda m: f"{m[1].capitalize()} {m[2]}", reference)
+    plain = inside.replace("[", "(").replace("]", ")").strip().rstrip(".")
+    return plain[1:-1] if re.fullmatch(r"\([^()]*\)", plain) else plain
 
 
 def named(variable: str) -> str:

@@ -3,7 +3,7 @@
 Preparations of the rows: `raw` as they are; `unit` drops rows of norm zero and divides each other row by its norm;
 `centred` drops rows of norm zero, subtracts the mean of the others, then goes on as `unit` (two passes).
 
-The second moment grows by symmetric rank-k updates in place: BLAS `dsyrk` with β = 1 needs no temporary, and a third
+The second moment grows by symmetric rank-k updates in place (theory/lapack.py), which need no temporary and a third
 less time than adding numpy's `block.T @ block` (0.69 s against 1.05 s for 4096 rows of 4096 in blocks of 2048).
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg.blas import dsyrk
 
 from gedanken.kinds import Moments
 from gedanken.status import Flag, Refusal
+from gedanken.theory.lapack import add_gram
 
 PREPARATIONS = ("raw", "unit", "centred")
 BLOCK_ENTRIES = 1 << 23
@@ -136,7 +136,7 @@ class _Sums:
         """A block whose rows are prepared; rows not kept are zero in it, and count nowhere."""
         if self.total is None:
             d = block.shape[1]
-            self.total, self.second = np.zeros(d), np.zeros((d, d), order="F")
+            self.total, self.second = np.zeros(d), np.zeros((d, d))
             self._open()
         low, high = np.searchsorted(self.picks, [start, start + len(block)])
         picked = self.picks[low:high] - start
@@ -148,7 +148,7 @@ class _Sums:
             piece, count = block[: stop - start], np.count_nonzero(kept[: stop - start])
             self.stretch_n += count
             self.stretch_total += np.ones(len(piece)) @ piece
-            self.stretch_second = dsyrk(1.0, piece.T, beta=1.0, c=self.stretch_second, overwrite_c=1)
+            add_gram(self.stretch_second, piece)
             block, kept, start = block[stop - start :], kept[stop - start :], stop
             if stop == self.ends[0]:
                 self._close()

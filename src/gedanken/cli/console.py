@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -14,6 +15,13 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing 
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", "-t", min=1, help="Matrices decomposed at a time, one core each (default: all cores).")
 ]
+
+
+WIDE = 200
+"""Columns of a table that is not printed on a terminal."""
+
+PATIENCE = 2.0
+"""Seconds of work that need no progress line."""
 
 
 def show(rows: list[dict[str, Any]], as_json: bool, *, title: str = "") -> None:
@@ -33,7 +41,7 @@ def show(rows: list[dict[str, Any]], as_json: bool, *, title: str = "") -> None:
         table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row.values()))
-    Console(markup=False).print(table)
+    Console(markup=False, width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def cell(value: Any) -> str:
@@ -71,13 +79,14 @@ def _bar(label: str) -> Iterator[Callable[[float, float], None]]:
 
 
 def _lines(label: str) -> Callable[[float, float], None]:
-    printed = 0
+    printed, start = 0, time.monotonic()
 
     def update(done: float, total: float) -> None:
         nonlocal printed
-        tenth = int(10 * done / total) if total else 10
-        if tenth > printed:
+        tenth, spent = int(10 * done / total) if total else 10, time.monotonic() - start
+        if tenth > printed and spent > PATIENCE:
             printed = tenth
-            typer.echo(f"{label}: {10 * tenth} %", err=True)
+            left = f", about {spent * (total - done) / done:.0f} s left" if done < total else ""
+            typer.echo(f"{label}: {10 * tenth} %{left}", err=True)
 
     return update

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gedanken import __version__
-from gedanken.cli import compare, instruments, query, report, runs, scan
+from gedanken.cli import compare, demo, instruments, query, report, runs, scan
 from gedanken.status import Failure
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("scan")(scan.scan)
 app.command("compare")(compare.compare)
+app.command("demo")(demo.demo)
 app.command("report")(report.report)
 app.command("query")(query.query)
 app.add_typer(runs.app, name="runs")

@@ -26,7 +26,7 @@ from gedanken.report.panels.base import Panel
 from gedanken.status import Failure
 
 VALUE_COLUMNS = ["place", "step", "value", "low", "high", "null", "null_low", "null_high"]
-CURVE_COLUMNS = ["site", "step", "n", "x", "y", "null_low", "null_high"]
+CURVE_COLUMNS = ["site", "step", "n", "x", "y", "low", "high", "null_low", "null_high"]
 UNUSUAL_COLUMNS = ["rank", "label", "of", "site", "step", "value", "low", "high", "null", "null_low", "null_high", "ratio",
                    "ratio_low", "ratio_high", "ratio_null_low", "ratio_null_high", "p", "q"]  # fmt: skip
 

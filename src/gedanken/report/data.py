@@ -18,6 +18,7 @@ RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
 """At most so many runs; steps of a run, and steps of its curves; most unusual sites listed per variable."""
 
 _PARTS = ("W_Q", "W_K", "W_V", "W_O", "W_gate", "W_in", "W_out")
+SERIES = ("x", "y", "low", "high", "null_low", "null_high")
 ANY = "any"
 """The pseudo-quantity under which each site stands with its most unusual variable."""
 
@@ -83,8 +84,8 @@ def _places(rows: pl.DataFrame) -> pl.DataFrame:
         separator=" ",
     ).str.strip_chars()
     deepest = pl.col("layer").max().over("run", pl.col("stack").fill_null("")) + 1
-    lane = pl.concat_str(pl.col("expert").cast(pl.String).fill_null(""), pl.col("head").cast(pl.String).fill_null(""),
-                         separator="/")  # fmt: skip
+    expert, head = (pl.format(f"{word} {{}}", word).fill_null("") for word in ("expert", "head"))
+    lane = pl.concat_str(expert, head, separator=" ").str.strip_chars()
     return rows.with_columns(
         pl.concat_str(prefix, pl.col("part"), separator=" ").str.strip_chars().alias("group"),
         (rank + 100 * (pl.col("stack") == "decoder").fill_null(False) + 10 * (pl.col("block") == "cross_attn")).alias("order"),
@@ -140,7 +141,7 @@ def _observed(rows: pl.DataFrame) -> dict:
         "positive": lowest is not None and lowest > 0,
         "ratio": bool(rows["log_ratio"].is_not_null().any()),
         "layered": bool(rows["layer"].is_not_null().any()),
-        "null": nulls[0] if len(nulls) else "",
+        "null": named(nulls[0]) if len(nulls) else "",
     }
 
 
@@ -152,8 +153,8 @@ def _argument(definition: str) -> str:
 
 
 def _curves(curves: pl.DataFrame) -> pl.DataFrame:
-    thinned = [thin_curve(row) for row in curves.select("x", "y", "null_low", "null_high").iter_rows()]
-    columns = {name: [t[i] for t in thinned] for i, name in enumerate(("x", "y", "null_low", "null_high"))}
+    thinned = [thin_curve(row) for row in curves.select(SERIES).iter_rows()]
+    columns = {name: [t[i] for t in thinned] for i, name in enumerate(SERIES)}
     kind = pl.List(pl.Float64)
     return (
         curves.select("run", "quantity", "site", "step", "n")

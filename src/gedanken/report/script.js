@@ -37,17 +37,19 @@
     });
   }
 
+  const short = (x) => Number(x.toPrecision(3));
+
   function relative(row) { // ratios to the null are written out here instead of being carried in the file
     if (row.null > 0 && row.value > 0) {
-      row.ratio = row.value / row.null;
-      row.log_ratio = Math.log(row.ratio);
-      if (row.low > 0) { row.ratio_low = row.low / row.null; row.ratio_high = row.high / row.null; }
+      row.ratio = short(row.value / row.null);
+      row.log_ratio = short(Math.log(row.value / row.null));
+      if (row.low > 0) { row.ratio_low = short(row.low / row.null); row.ratio_high = short(row.high / row.null); }
     }
     return row;
   }
 
   const points = (rows) => rows.flatMap((row) => row.x.map((x, i) => ({
-    run: row.run, site: row.site, step: row.step, x, y: row.y[i],
+    run: row.run, site: row.site, step: row.step, x, y: row.y[i], low: row.low?.[i] ?? null, high: row.high?.[i] ?? null,
     null_low: row.null_low?.[i] ?? null, null_high: (row.null_high ?? row.null_low)?.[i] ?? null,
   })));
 
@@ -154,7 +156,7 @@
       const texts = { "@y@": about.title, "@x@": about.x_title, "@ratio@": `${about.label} / null median [1]` };
       const spec = JSON.parse(JSON.stringify(variants[kind]), (_, v) =>
         Array.isArray(v) && v[0] === "@ticks@" ? ticks : Array.isArray(v) && v[0] === "@reach@" ? [-reach, reach] : Object.hasOwn(texts, v) ? texts[v] : v);
-      spec.datasets = { rows: this.data, marks };
+      spec.datasets = { ...spec.datasets, rows: this.data, marks };
       spec.description = `${this.spec.title}: ${this.spec.question}`;
       if (spec.facet) {
         const groups = new Set(this.data.map((row) => row.group)).size;
@@ -185,8 +187,9 @@
     name(suffix) { return `gedanken-${this.spec.id}-${this.run}-${this.quantity}.${suffix}`.replace(/[^\w.-]+/g, "_"); }
 
     downloadRows() {
-      this.seen = true;
-      const rows = this.data ?? [];
+      const about = page.quantities[this.quantity];
+      const rows = (this.data ?? []).map((row) => ({ variable: (about ?? page.quantities[row.of]).label,
+        unit: (about ?? page.quantities[row.of]).unit, ...row }));
       const keys = [...new Set(rows.flatMap(Object.keys))];
       const cell = (value) => {
         if (value == null) return "";

@@ -1,5 +1,7 @@
 """Tables: what stands on the page as text and tables, and the small look-ups that the charts share."""
 
+from pathlib import PurePath
+
 import polars as pl
 
 from gedanken.analysis.wording import cited, count, interval, named, number
@@ -103,7 +105,8 @@ def provenance_lines(lab, data: Data) -> dict[str, str]:
     """run → one line for the foot of a panel."""
     wanted = ("source", "revision", "dtype", "code version", "fingerprint")
     return {
-        row["run"]: "Data: " + ", ".join(f"{k} {v}" for k, v in row["facts"] if k in wanted) + "."
+        row["run"]: "Data: " + ", ".join(f"{k} {PurePath(v).name if k == 'source' else v}" for k, v in row["facts"] if k in wanted)
+        + "."
         for row in provenance(lab, data)
     }
 
@@ -141,7 +144,7 @@ def places(numbered: pl.DataFrame) -> dict[str, list[dict]]:
 
 def one_line_where_equal(curves: pl.DataFrame) -> pl.DataFrame:
     """Drops `null_high` where it equals `null_low`: a law without a band is carried once."""
-    return curves.with_columns(pl.when(pl.col("null_high") != pl.col("null_low")).then(pl.col("null_high")).alias("null_high"))
+    return curves.with_columns(pl.when(pl.col("null_high").ne_missing(pl.col("null_low"))).then(pl.col("null_high")).alias("null_high"))
 
 
 def opening_choices(data: Data) -> dict[str, dict[str, str]]:

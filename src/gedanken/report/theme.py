@@ -19,7 +19,7 @@ PALETTES = MappingProxyType(
             "accent": "#00629b",
             "null": "#737a84",
             "category": ["#00629b", "#c24e00", "#00805d", "#a8467f", "#9a6a00", "#2a86bd", "#5f4bb6", "#5a626c"],
-            "ramp": ["#d6e6f2", "#9cc5e0", "#5b9fcb", "#2276ae", "#004b7d", "#002c4d"],
+            "ramp": ["#a3cae4", "#6fadd4", "#3f8dbd", "#1a6ca3", "#004b7d", "#002746"],
             "diverging": ["#003f6b", "#2f7fb5", "#9cc5e0", "#efede7", "#f3b27e", "#cf661a", "#7d3000"],
         },
         "dark": {
@@ -31,7 +31,7 @@ PALETTES = MappingProxyType(
             "accent": "#6dbdf2",
             "null": "#98a1ab",
             "category": ["#6dbdf2", "#f59355", "#45cfa3", "#e59ac6", "#e8bd4a", "#9fd3f7", "#b3a4f5", "#a7b0ba"],
-            "ramp": ["#17324a", "#1d5580", "#2f7fb5", "#5fa8d8", "#9fd0f2", "#dff0fc"],
+            "ramp": ["#24608c", "#2f7fb5", "#4f9ccd", "#76b8e2", "#a9d5f3", "#e3f2fc"],
             "diverging": ["#bfe3fb", "#5fa8d8", "#27587d", "#2a3037", "#8a4a1b", "#dd7f37", "#ffd0a6"],
         },
     }

@@ -19,13 +19,13 @@ def log_spaced(steps: list[int], most: int) -> list[int]:
 
 
 def thin_curve(row: tuple[list | None, ...]) -> tuple[list | None, ...]:
-    """x, y, null_low, null_high with invisible ends cropped and neighbouring points averaged down to BINS.
+    """x, then y and its bands (data.SERIES), with invisible ends cropped and neighbouring points averaged down to BINS.
 
     Averaging equal bins keeps the area under a density.
     """
-    x, y, *nulls = row
-    heights = np.asarray([series for series in (y, *nulls) if series is not None], float).max(axis=0)
-    shown = np.flatnonzero(heights > VISIBLE * heights.max())
+    x, *bands = row
+    heights = np.abs([series for series in bands if series is not None]).max(axis=0)
+    shown = np.flatnonzero(heights > VISIBLE * heights.max(initial=0))
     if shown.size == 0:
         return row
     window = slice(max(shown[0] - 1, 0), shown[-1] + 2)
@@ -37,4 +37,4 @@ def thin_curve(row: tuple[list | None, ...]) -> tuple[list | None, ...]:
     def averaged(series: list | None) -> list | None:
         return None if series is None else (np.add.reduceat(np.asarray(series[window], float), ends) / sizes).tolist()
 
-    return tuple(averaged(series) for series in (x, y, *nulls))
+    return tuple(averaged(series) for series in row)

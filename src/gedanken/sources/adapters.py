@@ -1,7 +1,8 @@
 """LoRA adapters in PEFT's format: ΔW = s·B·A as thin factors, at the sites of the matrices that they change.
 
-s = α/r [@hu2022lora, § 4.1], or α/√r where `use_rslora` says so [@kalajdzievski2023rslora, eq. 4]. A DoRA adapter
-rescales each row of W + ΔW besides [@liu2024dora, eq. 5]; its ΔW is the part before that, and the note `dora` says so.
+s = α/r [@hu2022lora, § 4.1], or α/√r where `use_rslora` says so [@kalajdzievski2023rslora]. A DoRA adapter rescales
+each row of W + ΔW besides [@liu2024dora, eq. 5]; its ΔW is the part before that, and the note `dora` says so. B·A is
+out × in even where the base model stores in × out (PEFT transposes it then), so `fan_in_fan_out` does not matter.
 """
 
 import math
@@ -23,6 +24,12 @@ from gedanken.status import Failure
 
 CONFIG = "adapter_config.json"
 _FILES = ("adapter_model.safetensors", "adapter_model.bin")
+_MODELS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 _LORA = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<which>[AB])(?:\.\w+)?\.weight")
 _EMBEDDING = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_embedding_(?P<which>[AB])(?:\.\w+)?")
 _MAGNITUDE = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_magnitude_vector(?:\.\w+)?(?:\.weight)?")
@@ -37,7 +44,6 @@ class _Pair:
     b: str
     scale: float
     embedding: bool = False
-    in_by_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,29 +56,30 @@ class AdapterCheckpoint(Checkpoint):
         pair = self.pairs.get(piece.tensor)
         if pair is None:
             return super().read(piece, start, stop)
-        left, right = self.files.read(pair.b).astype(np.float64) * pair.scale, self.files.read(pair.a).astype(np.float64)
+        left = self.files.read(pair.b).astype(np.float64) * pair.scale
+        right = self.files.read(pair.a).astype(np.float64)
         if pair.embedding:
-            left, right = right.T, left.T
-        if pair.in_by_out and not piece.cut.transposed:
             left, right = right.T, left.T
         return Factors(np.ascontiguousarray(piece.cut.rows_of(left)[start:stop]), right)
 
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter and no model."""
-    return folder.is_dir() and any((folder / name).is_file() for name in (CONFIG, *_FILES)) and not any(
-        (folder / name).exists() for name in ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    return any((folder / name).is_file() for name in (CONFIG, *_FILES)) and not any(
+        (folder / name).is_file() for name in _MODELS
     )
 
 
 def open_adapter(folder: Path) -> Checkpoint:
-    """The changes that a LoRA adapter makes. Raises Failure if it is no LoRA adapter or its files contradict each other."""
+    """The changes that a LoRA adapter makes. Raises Failure if it is none or its files contradict each other."""
     if not (folder / CONFIG).is_file():
         raise Failure(f"{folder} holds an adapter's weights but no {CONFIG}.")
     told = read_json(folder / CONFIG)
     kind = told.get("peft_type")
     if kind != "LORA":
         raise Failure(f"{folder} is an adapter of type {kind}: only LORA adapters can be read.")
+    if told.get("target_parameters"):
+        raise Failure(f"{folder} changes bare parameters (target_parameters), which cannot be read.")
     path = next((folder / name for name in _FILES if (folder / name).is_file()), None)
     if path is None:
         raise Failure(f"{folder} has an {CONFIG} but no {' or '.join(_FILES)}.")
@@ -91,7 +98,7 @@ def adapter(files: TensorFile, told: Mapping[str, Any], config: Mapping[str, Any
     tensors = {name: info for name, (_, info) in changed.items()} | {
         _plain(name): replace(info, name=_plain(name)) for name, info in others.items()
     }
-    plan = layout(tensors, config)
+    plan = layout(tensors, config, oriented=True)
     back = {_plain(name): name for name in others}
     pieces = []
     for piece in plan.pieces:
@@ -139,9 +146,8 @@ def _changed(
     a, b = files.tensors[names["A"]], files.tensors[names["B"]]
     if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1]:
         raise Failure(f"{files.label}: the factors of {module} have shapes {a.shape} and {b.shape}, which do not fit.")
-    in_by_out = bool(told.get("fan_in_fan_out")) and not embedding
-    pair = _Pair(a.name, b.name, _scale(files, told, module, a.shape[0]), embedding, in_by_out)
-    shape = (a.shape[1], b.shape[0]) if embedding or in_by_out else (b.shape[0], a.shape[1])
+    pair = _Pair(a.name, b.name, _scale(files, told, module, a.shape[0]), embedding)
+    shape = (a.shape[1], b.shape[0]) if embedding else (b.shape[0], a.shape[1])
     return pair, TensorInfo(f"{module}.weight", shape, b.dtype, a.nbytes + b.nbytes)
 
 

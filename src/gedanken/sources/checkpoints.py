@@ -1,9 +1,9 @@
-"""Checkpoint: the matrices of one stored model, each with its site, read one at a time. CheckpointSource: it as a run."""
+"""Checkpoint: the matrices of one stored model, with their sites, read one at a time. CheckpointSource: it as a run."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,14 +97,12 @@ class CheckpointSource(Source):
     checkpoint: Checkpoint
     origin: str
     revision: str | None = None
-    step: int | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
 
     def snapshots(self) -> Iterator[Snapshot]:
-        yield Snapshot(self.run, self.checkpoint, self.checkpoint.fingerprint(), self.step)
+        yield Snapshot(self.run, self.checkpoint, self.checkpoint.fingerprint())
 
     def describe(self) -> dict[str, Any]:
-        return {"source": self.origin, "revision": self.revision} | self.checkpoint.describe() | dict(self.more)
+        return {"source": self.origin, "revision": self.revision} | self.checkpoint.describe()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""The Hugging Face hub: a model's files by id, fetched through huggingface_hub into its cache. Nothing else goes online.
+"""The Hugging Face hub: a model's files by id, fetched by huggingface_hub into its cache. Nothing else goes online.
 
-An address is `org/name`, `org/name@revision`, or `org/name/file.gguf[@revision]`; a revision with a wildcard is a ladder.
+An address is `org/name[@revision]` or `org/name/file.gguf[@revision]`; a revision with a wildcard is a ladder.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import (
@@ -24,6 +26,8 @@ from gedanken.status import Failure
 
 _ADDRESS = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:/(?P<file>[\w./-]+\.gguf))?(?:@(?P<revision>[^@\s]+))?")
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+"""The name of a snapshot's folder in the cache."""
 _SMALL = ("config.json", "adapter_config.json", "trainer_state.json")
 _WEIGHTS = (("*.safetensors", "*.safetensors.index.json"), ("*.bin", "*.bin.index.json"))
 """Kinds of weights in order of preference: all of the first kind that a repository holds are fetched."""
@@ -60,12 +64,12 @@ def fetch(address: Address) -> tuple[Path, str | None]:
     Raises Failure with one sentence if it cannot be had.
     """
     if address.file:
-        path = _asked(address, lambda: huggingface_hub.hf_hub_download(address.repo, address.file, revision=address.revision))
-        return Path(path), _commit(Path(path).parent)
+        path = Path(_asked(address, lambda: _file(address)))
+        return path, next((folder.name for folder in path.parents if _COMMIT.fullmatch(folder.name)), None)
     for patterns in _WEIGHTS:
         folder = Path(_asked(address, lambda patterns=patterns: _snapshot(address, (*_SMALL, *patterns))))
         if any(folder.glob(patterns[0])):
-            return folder, _commit(folder)
+            return folder, folder.name if _COMMIT.fullmatch(folder.name) else None
     raise Failure(
         f"{address.repo} on the hub holds no .safetensors or .bin weights at its top level.",
         f"name one of its GGUF files, if it has some: {address.repo}/FILE.gguf",
@@ -89,12 +93,11 @@ def _snapshot(address: Address, patterns: tuple[str, ...]) -> str:
     )
 
 
-def _commit(folder: Path) -> str | None:
-    """The commit, which is the name of the folder in the cache."""
-    return folder.name if re.fullmatch(r"[0-9a-f]{40}", folder.name) else None
+def _file(address: Address) -> str:
+    return huggingface_hub.hf_hub_download(address.repo, address.file, revision=address.revision)
 
 
-def _asked(address: Address, request):
+def _asked(address: Address, request: Callable[[], Any]) -> Any:
     """The answer to a request, with the hub's errors put into one sentence each."""
     try:
         return request()
@@ -103,7 +106,8 @@ def _asked(address: Address, request):
     except RevisionNotFoundError as error:
         raise Failure(f"{address.repo} has no revision {address.revision}.", f"{address.repo}@main") from error
     except RepositoryNotFoundError as error:
-        raise Failure(f"There is no model {address.repo} on the hub, or it is private.") from error
+        sentence = f"There is no path {address.repo}, and no model of that name on the hub (or it is private)."
+        raise Failure(sentence) from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
         raise Failure(
             f"{address} is not in the local cache and the hub cannot be reached.",

@@ -2,8 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class LadderSource(Source):
     rungs: tuple[Rung, ...]
     open: Callable[[Any], Checkpoint]
     origin: str
-    more: Mapping[str, Any] = field(default_factory=dict)
+    revision: str | None = None
 
     def snapshots(self) -> Iterator[Snapshot]:
         for rung in self.rungs:
@@ -51,13 +51,15 @@ class LadderSource(Source):
         failure = Failure(f"{self.origin} has no checkpoints.")
         for rung in reversed(self.rungs):
             try:
-                return {"source": self.origin} | self.open(rung.place).describe() | dict(self.more)
+                return {"source": self.origin, "revision": self.revision} | self.open(rung.place).describe()
             except Failure as error:
                 failure = error
         raise failure
 
 
-def rungs(places: Iterable[tuple[str, Hashable]], trained: Callable[[Any], int | None], origin: str) -> tuple[Rung, ...]:
+def rungs(
+    places: Iterable[tuple[str, Any]], trained: Callable[[Any], int | None], origin: str
+) -> tuple[Rung, ...]:
     """Rungs from (label, place), sorted by step: the number in the label, else what `trained(place)` says.
 
     Raises Failure if a label has no step, or two have the same one (and names them).
@@ -69,14 +71,14 @@ def rungs(places: Iterable[tuple[str, Hashable]], trained: Callable[[Any], int |
         step = step_of(apart)
         step = trained(place) if step is None else step
         if step is None:
-            raise Failure(f"No training step can be read from {label}: its name has no number and it holds no step.")
+            raise Failure(f"No training step can be read from {label}: its name has no number and it tells none.")
         found.append(Rung(step, label, place))
     by_step = defaultdict(list)
     for rung in found:
         by_step[rung.step].append(rung.label)
     for step, same in by_step.items():
         if len(same) > 1:
-            raise Failure(f"{same[0]} and {same[1]} of {origin} are both of step {step}: a step has one checkpoint.")
+            raise Failure(f"{same[0]} and {same[1]} of {origin} are both of step {step}: name one of them.")
     return tuple(sorted(found, key=lambda rung: rung.step))
 
 
@@ -88,7 +90,7 @@ def step_of(name: str) -> int | None:
 
 
 def trainer_step(folder: Path) -> int | None:
-    """The step that transformers' Trainer wrote beside a checkpoint, if it did. Raises Failure if it is malformed."""
+    """The step that transformers' Trainer wrote beside a checkpoint, if any. Raises Failure if it is malformed."""
     path = folder / "trainer_state.json"
     step = read_json(path).get("global_step") if path.is_file() else None
     return step if type(step) is int and step >= 0 else None

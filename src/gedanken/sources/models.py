@@ -21,6 +21,7 @@ _PLAIN_NAMES = frozenset(
     ("model", "models", "weights", "checkpoint", "pytorch_model", "adapter_model", "state_dict", "ckpt", "consolidated")
 )
 """Stems and folders that many models share, so that the folder above names the model better."""
+_SUFFIXES = (".safetensors", ".gguf", ".npz", ".npy", ".bin", ".pt", ".pth", ".ckpt")
 _SHARD = re.compile(r"-\d{5}-of-\d{5}|\.safetensors\.index|\.bin\.index")
 
 
@@ -37,7 +38,7 @@ def open_model(model: Any, *, run: str | None = None, revision: str | None = Non
     if isinstance(model, Mapping):
         return CheckpointSource(run or "arrays", Checkpoint.of(Arrays(model)), "arrays")
     if not isinstance(model, str | os.PathLike):
-        raise Failure(f"A model is a path, a hub id, an nn.Module or a mapping of arrays, not a {type(model).__name__}.")
+        raise Failure(f"A model is a path, a hub id, a module or a mapping of arrays, not a {type(model).__name__}.")
     text = os.fspath(model)
     if os.path.exists(text):
         path = Path(text)
@@ -86,7 +87,7 @@ def _hub_ladder(address: hub.Address, run: str | None) -> Source:
     places = [(found.revision, found) for found in hub.ladder(address)]
     steps = rungs(places, lambda _: None, str(address))
     name = address.repo.partition("/")[2]
-    return LadderSource(run or name, steps, open_hub, str(address), {"revision": address.revision})
+    return LadderSource(run or name, steps, open_hub, str(address), address.revision)
 
 
 def _local_ladder(pattern: str, run: str | None) -> Source:
@@ -113,8 +114,9 @@ def _live_config(model: Any) -> dict[str, Any]:
 
 
 def _looks_local(text: str) -> bool:
-    """The first word is a folder here, or the text is written as a path: then a missing path is meant, no hub id."""
-    return text.startswith(("/", ".", "~")) or os.path.isdir(text.partition("/")[0])
+    """Written as a path, below a folder that is here, or ending as a weight file: a missing path, no hub id."""
+    is_file = text.count("/") == 1 and Path(text).suffix.lower() in _SUFFIXES
+    return text.startswith(("/", ".", "~")) or os.path.isdir(text.partition("/")[0]) or is_file
 
 
 def _nearest(text: str) -> str:

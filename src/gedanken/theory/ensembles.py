@@ -7,7 +7,8 @@ values cost O(r²).
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import lapack
+
+from gedanken.theory.lapack import tridiagonal_eigenvalues
 
 
 def bidiagonal_chi(
@@ -33,9 +34,7 @@ def gaussian_singular_values(rows: int, cols: int, rng: np.random.Generator) -> 
     diagonal, above = bidiagonal_chi(rows, cols, rng)
     square = diagonal**2
     square[1:] += above**2
-    eigenvalues, failed = lapack.dsterf(square, diagonal[:-1] * above)
-    if failed:
-        raise ArithmeticError(f"dsterf did not converge on a {rows} × {cols} Gaussian bidiagonal ({failed} left)")
+    eigenvalues = tridiagonal_eigenvalues(square, diagonal[:-1] * above)
     return np.sqrt(np.maximum(eigenvalues[::-1], 0.0))
 
 

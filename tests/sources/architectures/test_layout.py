@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gedanken.kinds import Kind
-from gedanken.sources.architectures import Heads, heads, layout
+from gedanken.sources.architectures import Heads, Rule, heads, layout
 from gedanken.sources.architectures.gguf_names import configuration
 from gedanken.sources.architectures.layout import FAMILIES
 from gedanken.sources.tensor_files.base import TensorInfo
@@ -163,12 +163,21 @@ def test_heads_from_the_words_of_configurations(config, expected):
     assert heads(config) == expected
 
 
+def test_heads_that_a_matrix_contradicts_are_not_known():
+    names = {f"model.layers.{i}.self_attn.q_proj.weight": (8 * (i + 1), 8) for i in range(2)}
+    config = {"model_type": "llama", "num_attention_heads": 2, "hidden_size": 8}
+    assert layout(tensors({next(iter(names)): (8, 8)}), config).heads == Heads(2, 2, 4)
+    assert layout(tensors(names), config).heads is None
+
+
 def test_families_are_told_apart_by_name_and_every_site_template_is_a_site():
     names = [family.name for family in FAMILIES]
     assert len(set(names)) == len(names)
     for family in FAMILIES:
-        for pattern in family.rules:
-            name = ".".join({"L": "1", "E": "0", "J": "0", "^": ""}.get(word, word) for word in pattern.split(".")).lstrip(".")
-            for shape in ((8, 8), (2, 8, 8)):
-                found = family.pieces(TensorInfo(name, shape, "F32", 256), {"inner_group": 1})
-                assert found is not None and found[0], pattern
+        for pattern, rule in family.rules.items():
+            *words, last = pattern.removeprefix("^.").split(".")
+            name = ".".join([*({"L": "1", "E": "0", "J": "0"}.get(word, word) for word in words), last])
+            known = {"inner_group": 1}
+            found = {n: family.pieces(TensorInfo(name, (8,) * n, "F32", 4 * 8**n), known) for n in (1, 2, 3)}
+            stacked = isinstance(rule, Rule) and rule.stacked
+            assert (found[1], bool(found[2]), bool(found[3])) == (None, not stacked, True), pattern

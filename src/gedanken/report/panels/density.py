@@ -6,15 +6,21 @@ from gedanken.report.data import Data
 from gedanken.report.panels.base import ROWS, Control, Panel, X, Y, tooltip
 
 
-def curve_layers(axis: alt.Y) -> list[alt.Chart]:
-    """The measured density as steps, the null's law as a band with its edge drawn."""
+def curve_layers(axis: alt.Y, line: bool = False) -> list[alt.Chart]:
+    """The measured density as steps (a curve as a line) with its interval; the null's law as a band with its edge drawn."""
     base = alt.Chart(ROWS).encode(alt.X("x:Q", title=X, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6)))
     tips = tooltip("x:Q", "y:Q", "null_low:Q:null from", "null_high:Q:null to")
+    words = alt.Chart(alt.InlineData([{"one": "measured", "two": "structureless (null)"}])).encode(y=alt.value(-12))
+    steps = base.mark_area(style="measured-area", interpolate="step", line={"style": "measured"})
+    measured = base.mark_line(style="measured", point={"style": "measured-point", "filled": True}) if line else steps
     return [
-        base.mark_area(style="measured-area", interpolate="step", line={"style": "measured"}).encode(axis, tooltip=tips),
+        base.mark_area(style="measured-area").encode(alt.Y("low:Q"), y2="high:Q"),
+        measured.encode(axis, tooltip=tips),
         base.mark_area(style="law-band", interpolate="monotone").encode(alt.Y("null_low:Q"), y2="null_high:Q"),
         base.mark_line(style="law", interpolate="monotone").encode(alt.Y("null_high:Q")),
         base.mark_line(style="law", interpolate="monotone").encode(alt.Y("null_low:Q")),
+        words.mark_text(style=["label", "measured"]).encode(x=alt.value(0), text="one:N"),
+        words.mark_text(style=["label", "law"]).encode(x=alt.value(76), text="two:N"),
     ]
 
 
@@ -24,7 +30,7 @@ def chart() -> alt.LayerChart:
 
 def panel(data: Data) -> Panel:
     layered = data.curves.filter(data.curves["layer"].is_not_null())["quantity"].unique().to_list()
-    ids = sorted(layered, key=lambda q: ("singular_value" not in q, q))
+    ids = sorted((q for q in layered if "density" in q), key=lambda q: ("singular_value" not in q, q))
     return Panel(
         id="density",
         title="Distribution of singular values",

@@ -10,13 +10,13 @@ from gedanken.report.panels.density import curve_layers
 def chart() -> alt.LayerChart:
     """The histogram, the null's law, and ε as a labelled rule with its interval."""
     marks = alt.Chart(MARKS)
-    label = "'│ ' + datum.symbol + ' = ' + format(datum.value, '.3~r') + '    ┆ null ' + format(datum.null, '.3~r')"
+    label = "datum.symbol + ' = ' + format(datum.value, '.3~r') + '  (dashed: null ' + format(datum.null, '.3~r') + ')'"
     return alt.layer(
         *curve_layers(alt.Y("y:Q", title=Y)),
-        marks.mark_rect(style="null-band").encode(x="low:Q", x2="high:Q"),
+        marks.mark_rect(style="mark-rule", opacity=0.15).encode(x="low:Q", x2="high:Q"),
         marks.mark_rule(style="mark-rule").encode(x="value:Q"),
         marks.mark_rule(style="null-line").encode(x="null:Q"),
-        marks.transform_calculate(label=label).mark_text(style="label", align="right", dy=-12).encode(
+        marks.transform_calculate(label=label).mark_text(style="label", align="right", dy=-32).encode(
             x=alt.value("width"), y=alt.value(0), text="label:N"
         ),
         height=320,
@@ -25,7 +25,7 @@ def chart() -> alt.LayerChart:
 
 def panel(data: Data) -> Panel:
     ends = data.curves.filter(data.curves["layer"].is_null())["quantity"].unique().to_list()
-    ids = sorted(ends, key=lambda q: ("cosine" not in q, q))
+    ids = sorted(q for q in ends if "histogram" in q)
     return Panel(
         id="embedding",
         title="Token embeddings",

@@ -12,7 +12,7 @@ from gedanken.report.panels.heatmap import shade
 def lines(scale: str) -> alt.LayerChart:
     """Value against step, a line a layer, on the null's band."""
     y = value_axis("value:Q", Y, scale)
-    axis = alt.Axis(values=[TICKS], format="~s", labelFlush=True)
+    axis = alt.Axis(values=[TICKS], labelExpr="format(datum.value, ',')", labelFlush=True)
     base = alt.Chart(ROWS).encode(
         alt.X("step:Q", title="step [optimizer step]", scale=alt.Scale(type="symlog", nice=False), axis=axis)
     )
@@ -32,7 +32,7 @@ def heat(kind: str) -> alt.Chart:
         alt.Chart(ROWS, height=280)
         .mark_rect()
         .encode(
-            alt.X("step:O", title="step [optimizer step]", axis=alt.Axis(labelAngle=0, format="~s")),
+            alt.X("step:O", title="step [optimizer step]", axis=alt.Axis(labelAngle=0, labelExpr="format(datum.value, ',')", labelSeparation=8)),
             alt.Y("layer:O", title="layer [index]", sort="descending"),
             shade(kind),
             tooltip=tooltip("step:Q", *VALUE_TIP, "ratio:Q:value / null"),

@@ -4,7 +4,8 @@ Parts that these tables add to W_E W_U W_pos W_type W_Q W_K W_V W_O W_in W_gate 
 
 | part | of | is |
 |---|---|---|
-| `W_QKV`, `W_gate_in`, `W_KV_up`, `W_KV_down_rope` | attn, mlp | a fused tensor left whole because its sizes are unknown (note `unsplit`) |
+| `W_QKV`, `W_KV`, `W_gate_in` | attn, mlp | a fused tensor left whole: its sizes are unknown (note `unsplit`) |
+| `W_KV_up`, `W_KV_down_rope` | attn | the same, of latent attention |
 | `W_router`, `W_shared_router` | mlp | expert × hidden: chooses experts; gates the shared expert |
 | `W_shared_in`, `W_shared_gate`, `W_shared_out` | mlp | the expert that every token passes |
 | `W_Q_down`, `W_Q_up` | attn | latent attention: hidden to latent query, latent to the heads' queries |
@@ -18,7 +19,8 @@ Parts that these tables add to W_E W_U W_pos W_type W_Q W_K W_V W_O W_in W_gate 
 | `W_pool`, `W_class` | unembed | pooling and classification heads |
 """
 
-from gedanken.sources.architectures.base import Cut, Family, Piece, Rule, Skipped
+from gedanken.sources.architectures.base import Cut, Piece, Skipped
+from gedanken.sources.architectures.family import Family, Rule
 from gedanken.sources.architectures.layout import Layout, layout
 from gedanken.sources.architectures.sizes import Heads, heads, sizes
 

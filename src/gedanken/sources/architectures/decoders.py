@@ -1,10 +1,10 @@
 """Decoder-only language models, dense."""
 
-from gedanken.sources.architectures.base import Family, Rule
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, Rule, under
 
 _QKV = ("W_Q", "W_K", "W_V")
 _CAUSAL = {"lm_head.weight": "unembed.W_U", "score.weight": "unembed.W_class"}
+_THIRDS = {"parts": _QKV, "whole": "W_QKV"}
 _STACKED = {"parts": _QKV, "widths": ("q", "kv", "kv"), "whole": "W_QKV"}
 # One period per key-value head: its queries, then its key, then its value. With as many key-value heads as query heads
 # this is GPT-NeoX's and BLOOM's layout, with one key-value head it is Falcon-7B's.
@@ -27,8 +27,8 @@ LLAMA = Family(
     "llama",
     {**EMBEDDED, **under("layers.L", {**QKVO, **GATED})},
     model_types=(
-        "llama", "mistral", "ministral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gemma3_text", "smollm3", "olmo",
-        "olmo2", "olmo3", "cohere", "cohere2", "stablelm", "granite", "helium", "exaone4", "seed_oss", "arcee",
+        "llama", "mistral", "ministral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gemma3_text", "smollm3",
+        "olmo", "olmo2", "olmo3", "cohere", "cohere2", "stablelm", "granite", "helium", "exaone4", "seed_oss", "arcee",
     ),
     tied_if="embed.W_E",
 )  # fmt: skip
@@ -92,7 +92,9 @@ def _gpt2(transposed: bool, fused: dict) -> dict[str, str | Rule]:
                 "attn.c_attn.weight": Rule("attn", **fused, transposed=transposed),
                 "attn.c_proj.weight": Rule("attn.W_O", transposed=transposed),
                 "crossattention.q_attn.weight": Rule("cross_attn.W_Q", transposed=transposed),
-                "crossattention.c_attn.weight": Rule("cross_attn", ("W_K", "W_V"), transposed=transposed),
+                "crossattention.c_attn.weight": Rule(
+                    "cross_attn", ("W_K", "W_V"), transposed=transposed, whole="W_KV"
+                ),
                 "crossattention.c_proj.weight": Rule("cross_attn.W_O", transposed=transposed),
                 "mlp.c_fc.weight": Rule("mlp.W_in", transposed=transposed),
                 "mlp.c_proj.weight": Rule("mlp.W_out", transposed=transposed),
@@ -103,13 +105,13 @@ def _gpt2(transposed: bool, fused: dict) -> dict[str, str | Rule]:
 
 GPT2 = Family(
     "gpt2",
-    _gpt2(True, {"parts": _QKV}),
+    _gpt2(True, _THIRDS),
     model_types=("gpt2",),
     tall=("attn.c_attn.weight", False),
     tied_if="embed.W_E",
 )
 
-NANOGPT = Family("nanogpt", _gpt2(False, {"parts": _QKV}), tall=("attn.c_attn.weight", True), tied_if="embed.W_E")
+NANOGPT = Family("nanogpt", _gpt2(False, _THIRDS), tall=("attn.c_attn.weight", True), tied_if="embed.W_E")
 
 BIGCODE = Family(
     "gpt_bigcode",

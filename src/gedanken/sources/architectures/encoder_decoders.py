@@ -1,7 +1,6 @@
 """Encoder-decoders of text and speech: two stacks, and attention across."""
 
-from gedanken.sources.architectures.base import Family, Rule
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, Rule, under
 
 
 def _t5_attention(block: str, name: str) -> dict[str, str]:

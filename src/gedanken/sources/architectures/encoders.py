@@ -1,7 +1,6 @@
 """Encoders of text."""
 
-from gedanken.sources.architectures.base import Family, Rule
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, Rule, under
 
 EMBEDDINGS = {
     "embeddings.word_embeddings.weight": "embed.W_E",
@@ -152,10 +151,10 @@ MODERNBERT = Family(
         **under(
             "layers.L",
             {
-                "attn.Wqkv.weight": Rule("attn", ("W_Q", "W_K", "W_V")),
+                "attn.Wqkv.weight": Rule("attn", ("W_Q", "W_K", "W_V"), whole="W_QKV"),
                 "attn.Wo.weight": "attn.W_O",
                 # The activated half comes first.
-                "mlp.Wi.weight": Rule("mlp", ("W_gate", "W_in")),
+                "mlp.Wi.weight": Rule("mlp", ("W_gate", "W_in"), whole="W_gate_in"),
                 "mlp.Wo.weight": "mlp.W_out",
             },
         ),

@@ -1,8 +1,7 @@
-"""Decoders with experts: files hold one matrix per expert, models in memory may hold them stacked, gate and up fused."""
+"""Decoders with experts: one matrix per expert in files; in memory they may be stacked, gate and up fused."""
 
-from gedanken.sources.architectures.base import Family, Rule
 from gedanken.sources.architectures.decoders import EMBEDDED, GATED, QKVO
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, Rule, under
 
 _PER_EXPERT = {
     "mlp.experts.E.gate_proj.weight": "mlp.experts.E.W_gate",
@@ -94,7 +93,12 @@ GPT_OSS = Family(
                 "mlp.router.weight": "mlp.W_router",
                 # Stored in × out, gate and up in alternate columns.
                 "mlp.experts.gate_up_proj": Rule(
-                    "mlp.experts.E", ("W_gate", "W_in"), groups="pairs", transposed=True, stacked=True, whole="W_gate_in"
+                    "mlp.experts.E",
+                    ("W_gate", "W_in"),
+                    groups="pairs",
+                    transposed=True,
+                    stacked=True,
+                    whole="W_gate_in",
                 ),
                 "mlp.experts.down_proj": Rule("mlp.experts.E.W_out", transposed=True, stacked=True),
             },

@@ -8,8 +8,7 @@ same in both: spectra and W_Qᵀ W_K per head are untouched, and the note `permu
 from collections.abc import Mapping
 from typing import Any
 
-from gedanken.sources.architectures.base import Family, Rule
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, Rule, under
 
 _PERMUTED = {f"attn_{letter}.weight": Rule(f"attn.W_{letter.upper()}", notes=("permuted",)) for letter in "qk"}
 _LAYER = {

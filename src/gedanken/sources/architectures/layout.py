@@ -16,7 +16,8 @@ from gedanken.sources.architectures import (
     torch_modules,
     vision,
 )
-from gedanken.sources.architectures.base import Cut, Family, Piece, Skipped, piece
+from gedanken.sources.architectures.base import Cut, Piece, Skipped, piece
+from gedanken.sources.architectures.family import Family
 from gedanken.sources.architectures.sizes import Heads, heads, sizes
 from gedanken.sources.tensor_files.base import TensorInfo
 
@@ -41,15 +42,18 @@ class Layout:
     heads: Heads | None
 
 
-def layout(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any]) -> Layout:
-    """The pieces of named tensors, in the order of the network, from their names, shapes and the configuration."""
-    family = choose(tensors, config)
+def layout(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any], oriented: bool = False) -> Layout:
+    """The pieces of named tensors, in the order of the network, from their names, shapes and the configuration.
+
+    `oriented`: all tensors are out × in already, however the family stores them.
+    """
+    family = choose(tensors, config, oriented)
     known = sizes(config)
     named: list[tuple[Piece, str]] = []
     pieces: list[Piece] = []
     skipped: list[Skipped] = []
     for name, info in tensors.items():
-        found = family.pieces(info, known) if family else None
+        found = family.pieces(info, known, oriented) if family else None
         if scaled := scaled_by(name, tensors):
             skipped.append(Skipped(name, f"scale of {scaled}"))
         elif found is not None:
@@ -63,7 +67,7 @@ def layout(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any]) -> Layo
     pieces = _tied(pieces, family, config)
     name = config.get("model_type")
     architecture = name if isinstance(name, str) and name else family.name if family else "unknown"
-    return Layout(architecture, tuple(sorted(pieces, key=_order)), tuple(skipped), heads(config))
+    return Layout(architecture, tuple(sorted(pieces, key=_order)), tuple(skipped), _heads(pieces, config))
 
 
 def scale_of(name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
@@ -79,9 +83,9 @@ def scaled_by(name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
     return next((base for base in bases if scale_of(base, tensors) == name), None)
 
 
-def choose(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any]) -> Family | None:
+def choose(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any], oriented: bool = False) -> Family | None:
     """The family that the configuration names, if its table fits the tensors; else the one that names most sites."""
-    fitting = {family.name: family for family in FAMILIES if family.accepts(tensors)}
+    fitting = {family.name: family for family in FAMILIES if oriented or family.accepts(tensors)}
     stated = [family for family in fitting.values() if config.get("model_type") in family.model_types]
     text = config.get("text_config")
     if isinstance(text, Mapping):
@@ -126,7 +130,7 @@ def _generic(info: TensorInfo, notes: tuple[str, ...]) -> Iterator[Piece]:
 
 
 def _one_per_site(named: list[tuple[Piece, str]], tensors: Mapping[str, TensorInfo]) -> Iterator[Piece]:
-    """Where several tensors claim one site (two towers, say), the larger tower keeps it, the others keep their names."""
+    """Where several tensors claim one site (two towers, say), the larger tower has it, the others keep their names."""
     weight: dict[str, int] = defaultdict(int)
     claims: dict[Site, list[tuple[Piece, str]]] = defaultdict(list)
     for made, prefix in named:
@@ -149,6 +153,15 @@ def _tied(pieces: list[Piece], family: Family | None, config: Mapping[str, Any])
     if _W_U in sites or Site.parse("unembed.W_class") in sites or Site.parse(family.tied_if) not in sites:
         return pieces
     return [replace(p, notes=(*p.notes, "tied")) if p.site.part == "W_E" else p for p in pieces]
+
+
+def _heads(pieces: list[Piece], config: Mapping[str, Any]) -> Heads | None:
+    """The heads that the configuration states, unless a matrix contradicts them (layers that differ, say)."""
+    stated = heads(config)
+    if stated is None:
+        return None
+    rows = {"W_Q": stated.heads * stated.head_dim, "W_K": stated.kv_heads * stated.head_dim}
+    return stated if all(made.rows == rows.get(made.site.part, made.rows) for made in pieces) else None
 
 
 def _headless(config: Mapping[str, Any]) -> bool:

@@ -34,7 +34,7 @@ def sizes(config: Mapping[str, Any]) -> dict[str, int]:
     """The sizes that the configuration states or implies, by the names that rules use. Unknown ones are missing.
 
     heads, kv_heads, head (length of a head's query), q and kv (rows of all queries, of all keys), q_group (query rows
-    per key-value head); kv_rank, nope, rope, value for latent attention [@deepseek2024v2, eq. 9-19]; inner_group (ALBERT).
+    per key-value head); kv_rank, nope, rope, value of latent attention [@deepseek2024v2, § 2.1]; inner_group of ALBERT.
     """
     text = config.get("text_config")
     flat = {**config, **text} if isinstance(text, Mapping) else config
@@ -47,9 +47,9 @@ def sizes(config: Mapping[str, Any]) -> dict[str, int]:
     if "heads" not in found:
         return found
     heads = found["heads"]
-    # Multi-query attention has one key-value head whatever the count of key-value heads beside it says [@shazeer2019mqa].
+    # Multi-query attention has one key-value head [@shazeer2019mqa], whatever count stands beside that flag.
     if flat.get("multi_query") and not flat.get("new_decoder_architecture"):
-        found["kv_heads"] = 1
+        found["kv_heads"] = 2
     kv_heads = found.setdefault("kv_heads", heads)
     if "nope" in found and "rope" in found:
         found["head"] = found["nope"] + found["rope"]

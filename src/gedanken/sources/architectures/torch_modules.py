@@ -1,12 +1,11 @@
 """What torch.nn itself builds (MultiheadAttention, TransformerEncoder, TransformerDecoder), and small models on top."""
 
-from gedanken.sources.architectures.base import Family, Rule
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, Rule, under
 
 
 def _attention(name: str, block: str) -> dict[str, str | Rule]:
     return {
-        f"{name}.in_proj_weight": Rule(block, ("W_Q", "W_K", "W_V")),
+        f"{name}.in_proj_weight": Rule(block, ("W_Q", "W_K", "W_V"), whole="W_QKV"),
         f"{name}.q_proj_weight": f"{block}.W_Q",
         f"{name}.k_proj_weight": f"{block}.W_K",
         f"{name}.v_proj_weight": f"{block}.W_V",
@@ -21,7 +20,7 @@ _LAYER = {
     "linear2.weight": "mlp.W_out",
 }
 _ONE_MODULE = {
-    "^.in_proj_weight": Rule("layers.0.attn", ("W_Q", "W_K", "W_V")),
+    "^.in_proj_weight": Rule("layers.0.attn", ("W_Q", "W_K", "W_V"), whole="W_QKV"),
     "^.q_proj_weight": "layers.0.attn.W_Q",
     "^.k_proj_weight": "layers.0.attn.W_K",
     "^.v_proj_weight": "layers.0.attn.W_V",

@@ -1,7 +1,6 @@
 """Vision transformers."""
 
-from gedanken.sources.architectures.base import Family
-from gedanken.sources.architectures.under import under
+from gedanken.sources.architectures.family import Family, under
 
 _LAYER = {
     "attention.attention.query.weight": "attn.W_Q",

@@ -39,7 +39,8 @@ _BROKEN = (
     zipfile.BadZipFile,
 )
 """What unpickling a broken file raises: Python's documentation of pickle leaves the list open."""
-_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+) was not an allowed|Trying to (?:instantiate|call) (?:unsafe )?(?:class )?([\w.]+)")
+_FORBIDDEN = re.compile(r"GLOBAL (\S+) (?:was not|whose)|unrecognized (?:function|class) (\S+)")
+"""How torch's restricted unpickler names what it refuses to run."""
 
 
 class TorchFile(TensorFile):
@@ -97,7 +98,7 @@ def _loaded(file: FileBytes) -> Mapping[str, Any]:
     except pickle.UnpicklingError as error:
         found = _FORBIDDEN.search(str(error))
         if found:
-            raise Failure(f"{file.path} contains code ({found[1]}), not only tensors; it was not loaded.") from error
+            raise Failure(f"{file.path} contains code ({shown(found[1] or found[2])}), not only tensors; it was not loaded.") from error
         raise Failure(f"{file.path} is broken: it could not be unpickled.") from error
     except _BROKEN as error:
         raise Failure(f"{file.path} is broken or no PyTorch file ({type(error).__name__}).") from error

@@ -1,0 +1,129 @@
+"""The report of a big ladder: 150 checkpoints × 300 sites × 20 variables, with nulls, intervals and densities.
+
+    python benchmarks/report_render.py
+
+Prints the seconds to build the page, its megabytes, and the seconds from navigation to the last visible view drawn, and
+to all panels drawn one after the other, in a cold headless Chromium (fastest of three). Limits: 10 MB, 3 s.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from playwright.sync_api import sync_playwright
+
+from gedanken.measurements import schema
+from gedanken.report.build import build
+
+CHECKPOINTS, LAYERS, VARIABLES, BINS = 150, 42, 20, 60
+PARTS = ("W_Q", "W_K", "W_V", "W_O", "W_gate", "W_in", "W_out")
+CHROMIUM = "/usr/bin/chromium"
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The attributes of a lab that the report reads."""
+
+    tables: dict[str, pl.DataFrame]
+
+    def __getattr__(self, name: str) -> pl.LazyFrame:
+        if name not in schema.TABLES:
+            raise AttributeError(name)
+        return self.tables.get(name, schema.frame(name)).lazy()
+
+
+def ladder(rng: np.random.Generator) -> Frames:
+    """294 layered sites and six ends = 300 sites; every value with an error and a null."""
+    layered = pl.DataFrame({"layer": range(LAYERS)}, schema={"layer": pl.Int64}).join(pl.DataFrame({"part": PARTS}), how="cross")
+    block = pl.when(pl.col("part").is_in(PARTS[:4])).then(pl.lit("attn")).otherwise(pl.lit("mlp"))
+    layered = layered.with_columns(block.alias("block")).with_columns(
+        pl.format("layers.{}.{}.{}", "layer", "block", "part").alias("site")
+    )
+    ends = pl.DataFrame({"part": [f"W_{i}" for i in range(6)]}).with_columns(
+        pl.lit(None, pl.Int64).alias("layer"), pl.lit("embed").alias("block"), pl.format("embed.{}", "part").alias("site")
+    )
+    steps = np.unique(np.geomspace(1, 143_000, CHECKPOINTS * 2).astype(int))[-CHECKPOINTS:]
+    places = pl.concat([layered, ends.select(layered.columns)]).with_columns(pl.lit("big-ladder").alias("run"))
+    sites = places.join(pl.DataFrame({"step": steps}), how="cross")
+    names = ["stable_rank", "rank_exponent", *(f"variable_{i}" for i in range(2, VARIABLES))]
+    rows = sites.join(pl.DataFrame({"variable": names}), how="cross").with_columns(pl.col("variable").alias("setting"))
+    value = np.exp(rng.normal(2, 1, len(rows)))
+    values = rows.with_columns(
+        pl.Series("value", value), pl.Series("stderr", value * rng.uniform(0.01, 0.1, len(rows))), pl.lit("ok").alias("status")
+    )
+    null = np.exp(rng.normal(2, 0.1, len(rows)))
+    nulls = rows.with_columns(
+        pl.lit("gaussian_twin").alias("null"), pl.Series("median", null), pl.Series("low", null * 0.9),
+        pl.Series("high", null * 1.1), pl.lit(2 / 201).alias("p"), pl.lit(200).alias("draws"),
+    )  # fmt: skip
+    count = len(sites.filter(pl.col("layer").is_not_null()))
+    listed = {name: pl.Series(name, rng.uniform(0, 1, (count, BINS))) for name in ("y", "null_low")}
+    x = np.tile(np.linspace(0, 2, BINS), (count, 1))
+    curves = sites.filter(pl.col("layer").is_not_null()).with_columns(
+        pl.lit("singular_value_density").alias("variable"), pl.lit("density").alias("setting"), pl.lit("ok").alias("status"),
+        pl.Series("x", x), *listed.values(), listed["null_low"].alias("null_high"),
+    )  # fmt: skip
+    about = [
+        {"variable": n, "symbol": "v", "unit": "1", "scale": "log", "definition": "a variable", "reference": "[@key2020, eq. 1]"}
+        for n in [*names, "singular_value_density"]
+    ]
+    return Frames(
+        {
+            "measurements": _shaped("measurements", values),
+            "nulls": _shaped("nulls", nulls),
+            "curves": _shaped("curves", curves),
+            "sites": _shaped("sites", sites),
+            "runs": schema.frame("runs", [{"run": "big-ladder", "source": "synthetic"}]),
+            "steps": schema.frame("steps", [{"run": "big-ladder", "step": int(s)} for s in steps]),
+            "settings": schema.frame("settings", [{"setting": n, "instrument": n, "version": 1, "fields": "{}"} for n in names]),
+            "variables": schema.frame("variables", about),
+        }
+    )
+
+
+def _shaped(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with exactly the table's columns."""
+    columns = schema.TABLES[table].items()
+    have = set(frame.columns)
+    casts = [pl.col(n).arr.to_list() if isinstance(frame.schema.get(n), pl.Array) else pl.col(n) for n, _ in columns if n in have]
+    return frame.with_columns(casts).select(
+        *(pl.col(name).cast(kind) if name in have else pl.lit(None, kind).alias(name) for name, kind in columns)
+    )
+
+
+def cold_render(page: Path) -> tuple[float, float]:
+    """Seconds from navigation to the last visible view, and to the last of all panels scrolled to; a new browser process."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 1400, "height": 900})
+        start = time.perf_counter()
+        view.goto(page.as_uri(), wait_until="commit")
+        view.wait_for_function("document.documentElement.dataset.drawn")
+        opened = time.perf_counter() - start
+        for panel in view.query_selector_all(".panel"):
+            panel.scroll_into_view_if_needed()
+            panel.wait_for_selector(".chart svg, .empty:not([hidden])")
+        every = time.perf_counter() - start
+        browser.close()
+    return opened, every
+
+
+def main() -> str:
+    lab = ladder(np.random.default_rng(0))
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        page = build(lab, Path(folder) / "report.html")
+        built = time.perf_counter() - start
+        runs = [cold_render(page) for _ in range(3)]
+        drawn, every = (min(column) for column in zip(*runs, strict=True))
+        size = page.stat().st_size / 1e6
+    return f"build {built:.1f} s   size {size:.2f} MB (limit 10)   cold render {drawn:.2f} s, all panels scrolled to {every:.2f} s (limit 3)\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(main())

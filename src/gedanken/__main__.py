@@ -1,0 +1,5 @@
+"""python -m gedanken: the command."""
+
+from gedanken.cli.main import run
+
+run()
