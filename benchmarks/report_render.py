@@ -37,13 +37,16 @@ class Frames:
 
 def ladder(rng: np.random.Generator) -> Frames:
     """294 layered sites and six ends = 300 sites; every value with an error and a null."""
-    layered = pl.DataFrame({"layer": range(LAYERS)}, schema={"layer": pl.Int64}).join(pl.DataFrame({"part": PARTS}), how="cross")
+    layers, parts = pl.DataFrame({"layer": range(LAYERS)}, schema={"layer": pl.Int64}), pl.DataFrame({"part": PARTS})
+    layered = layers.join(parts, how="cross")
     block = pl.when(pl.col("part").is_in(PARTS[:4])).then(pl.lit("attn")).otherwise(pl.lit("mlp"))
     layered = layered.with_columns(block.alias("block")).with_columns(
         pl.format("layers.{}.{}.{}", "layer", "block", "part").alias("site")
     )
     ends = pl.DataFrame({"part": [f"W_{i}" for i in range(6)]}).with_columns(
-        pl.lit(None, pl.Int64).alias("layer"), pl.lit("embed").alias("block"), pl.format("embed.{}", "part").alias("site")
+        pl.lit(None, pl.Int64).alias("layer"),
+        pl.lit("embed").alias("block"),
+        pl.format("embed.{}", "part").alias("site"),
     )
     steps = np.unique(np.geomspace(1, 143_000, CHECKPOINTS * 2).astype(int))[-CHECKPOINTS:]
     places = pl.concat([layered, ends.select(layered.columns)]).with_columns(pl.lit("big-ladder").alias("run"))
@@ -52,7 +55,9 @@ def ladder(rng: np.random.Generator) -> Frames:
     rows = sites.join(pl.DataFrame({"variable": names}), how="cross").with_columns(pl.col("variable").alias("setting"))
     value = np.exp(rng.normal(2, 1, len(rows)))
     values = rows.with_columns(
-        pl.Series("value", value), pl.Series("stderr", value * rng.uniform(0.01, 0.1, len(rows))), pl.lit("ok").alias("status")
+        pl.Series("value", value),
+        pl.Series("stderr", value * rng.uniform(0.01, 0.1, len(rows))),
+        pl.lit("ok").alias("status"),
     )
     null = np.exp(rng.normal(2, 0.1, len(rows)))
     nulls = rows.with_columns(
@@ -63,13 +68,12 @@ def ladder(rng: np.random.Generator) -> Frames:
     listed = {name: pl.Series(name, rng.uniform(0, 1, (count, BINS))) for name in ("y", "null_low")}
     x = np.tile(np.linspace(0, 2, BINS), (count, 1))
     curves = sites.filter(pl.col("layer").is_not_null()).with_columns(
-        pl.lit("singular_value_density").alias("variable"), pl.lit("density").alias("setting"), pl.lit("ok").alias("status"),
-        pl.Series("x", x), *listed.values(), listed["null_low"].alias("null_high"),
+        pl.lit("singular_value_density").alias("variable"), pl.lit("density").alias("setting"),
+        pl.lit("ok").alias("status"), pl.Series("x", x), *listed.values(), listed["null_low"].alias("null_high"),
     )  # fmt: skip
-    about = [
-        {"variable": n, "symbol": "v", "unit": "1", "scale": "log", "definition": "a variable", "reference": "[@key2020, eq. 1]"}
-        for n in [*names, "singular_value_density"]
-    ]
+    common = {"symbol": "v", "unit": "1", "scale": "log", "definition": "a variable", "reference": "[@key2020, eq. 1]"}
+    about = [{"variable": name, **common} for name in [*names, "singular_value_density"]]
+    settings = [{"setting": name, "instrument": name, "version": 1, "fields": "{}"} for name in names]
     return Frames(
         {
             "measurements": _shaped("measurements", values),
@@ -78,7 +82,7 @@ def ladder(rng: np.random.Generator) -> Frames:
             "sites": _shaped("sites", sites),
             "runs": schema.frame("runs", [{"run": "big-ladder", "source": "synthetic"}]),
             "steps": schema.frame("steps", [{"run": "big-ladder", "step": int(s)} for s in steps]),
-            "settings": schema.frame("settings", [{"setting": n, "instrument": n, "version": 1, "fields": "{}"} for n in names]),
+            "settings": schema.frame("settings", settings),
             "variables": schema.frame("variables", about),
         }
     )
@@ -88,14 +92,14 @@ def _shaped(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with exactly the table's columns."""
     columns = schema.TABLES[table].items()
     have = set(frame.columns)
-    casts = [pl.col(n).arr.to_list() if isinstance(frame.schema.get(n), pl.Array) else pl.col(n) for n, _ in columns if n in have]
-    return frame.with_columns(casts).select(
+    arrays = [pl.col(name).arr.to_list() for name, kind in frame.schema.items() if isinstance(kind, pl.Array)]
+    return frame.with_columns(arrays).select(
         *(pl.col(name).cast(kind) if name in have else pl.lit(None, kind).alias(name) for name, kind in columns)
     )
 
 
 def cold_render(page: Path) -> tuple[float, float]:
-    """Seconds from navigation to the last visible view, and to the last of all panels scrolled to; a new browser process."""
+    """Seconds, in a new browser process, from navigation to the last visible view and to the last of all panels."""
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         view = browser.new_page(viewport={"width": 1400, "height": 900})
@@ -120,7 +124,8 @@ def main() -> str:
         runs = [cold_render(page) for _ in range(3)]
         drawn, every = (min(column) for column in zip(*runs, strict=True))
         size = page.stat().st_size / 1e6
-    return f"build {built:.1f} s   size {size:.2f} MB (limit 10)   cold render {drawn:.2f} s, all panels scrolled to {every:.2f} s (limit 3)\n"
+    render = f"cold render {drawn:.2f} s, all panels scrolled to {every:.2f} s (limit 3)"
+    return f"build {built:.1f} s   size {size:.2f} MB (limit 10)   {render}\n"
 
 
 if __name__ == "__main__":

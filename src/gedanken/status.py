@@ -31,6 +31,7 @@ class Flag(StrEnum):
     undecodable = "undecodable", "the stored format cannot be decoded"
     unreadable = "unreadable", "the tensor could not be read from its file"
     quantised = "quantised", "the stored weights are quantised, and this quantity would measure the quantiser"
+    product = "product", "the law is for matrices of independent entries, not for products of thin factors"
     out_of_memory = "out_of_memory", "there was not enough memory for this tensor"
     not_near_orthogonal = "not_near_orthogonal", "the rows are not nearly orthogonal, so a packing formula is vacuous"
     # said beside a value

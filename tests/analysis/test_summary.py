@@ -29,12 +29,14 @@ def one_variable(synthetic, draw, layers=12, parts=("W_Q", "W_V")):
     values, nulls, sites = [], [], []
     for layer in range(layers):
         for part in parts:
-            key = {"run": "m", "step": None, "site": f"layers.{layer}.attn.{part}", "variable": "stable_rank", "setting": "s"}
+            place = {"run": "m", "step": None, "site": f"layers.{layer}.attn.{part}"}
+            key = {**place, "variable": "stable_rank", "setting": "s"}
             value = draw(part, layer)
             values.append({**key, "value": value, "status": "ok"})
             p = 0.01 if abs(np.log(value / 100)) > 0.05 else 0.5
-            nulls.append({**key, "null": "gaussian_twin", "median": 100.0, "low": 95.0, "high": 105.0, "p": p, "draws": 200})
-            sites.append({"run": "m", "step": None, "site": key["site"], "layer": layer, "block": "attn", "part": part})
+            band = {"median": 100.0, "low": 95.0, "high": 105.0}
+            nulls.append({**key, "null": "gaussian_twin", **band, "p": p, "draws": 200})
+            sites.append({**place, "layer": layer, "block": "attn", "part": part})
     settings = [{"setting": "s", "instrument": "stable_rank", "version": 1, "fields": "{}", "default": True}]
     return synthetic.frames(measurements=values, nulls=nulls, sites=sites, settings=settings)
 

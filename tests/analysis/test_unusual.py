@@ -17,7 +17,8 @@ def test_adjusted_by_hand():
 
 def test_adjusted_of_the_original_example():
     """The fifteen p-values of Benjamini and Hochberg (1995), §3.2: at rate 0.05 exactly the first four are rejected."""
-    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
+    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
+    p += [0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
     assert (adjusted(np.array(p)) <= 0.05).sum() == 4
 
 

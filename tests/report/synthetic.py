@@ -74,7 +74,7 @@ def _variables() -> list[dict]:
         rows.append(
             {
                 "variable": name, "instrument": name, "symbol": symbol, "unit": unit, "scale": scale,
-                "definition": f"What {name} measures, in one line: Σσ²/σ₁².", "reference": "rudelson2007sampling, eq. 1",
+                "definition": f"what {name} measures: Σσ²/σ₁²", "reference": "[@rudelson2007sampling, eq. 1]",
                 "aliases": [], "no_null": "" if null else "no structureless twin has this quantity",
             }
         )  # fmt: skip
@@ -82,7 +82,8 @@ def _variables() -> list[dict]:
         rows.append(
             {
                 "variable": name, "instrument": name, "symbol": symbol, "unit": unit, "scale": scale,
-                "definition": f"density of {name}, against the {'cosine' if 'cos' in name else 'singular value [weight]'}", "reference": "guha2026representational, §2",
+                "definition": f"{name}, against the {'cosine' if 'cos' in name else 'singular value [weight]'}",
+                "reference": "[@guha2026representational, §2]",
                 "aliases": [], "no_null": "",
             }
         )  # fmt: skip
@@ -168,7 +169,7 @@ def _model(run, layers, width, rng, steps=(None,), quantised=False, gate=True, s
         curves.append(
             {**address, "variable": "cosine_histogram", "setting": "histogram", "status": "ok", "n": 10**7,
              "flags": ["sampled"], "x": x, "y": np.exp(-((x - 0.11) ** 2) / 2 / 0.094**2) / 0.2357,
-             "null_low": np.exp(-(x**2) / 2 / 0.0417**2) / 0.1045, "null_high": np.exp(-(x**2) / 2 / 0.0417**2) / 0.1045}
+             **{end: np.exp(-(x**2) / 2 / 0.0417**2) / 0.1045 for end in ("null_low", "null_high")}}
         )  # fmt: skip
     return sites, values, nulls, curves
 
@@ -196,7 +197,8 @@ def lab(seed: int = 3, ladder: int = 20, hostile: bool = False) -> Frames:
     ]  # fmt: skip
     ladder_steps = [{"run": names[2], "step": s, "tokens": s * 4096, "loss": 7 - 0.3 * np.log(s)} for s in steps]
     known = {row["setting"]: row["variable"] for row in values + curves}
-    settings = [{"setting": s, "instrument": v, "version": 1, "fields": "{}", "default": True} for s, v in known.items()]
+    usual = {"version": 1, "fields": "{}", "default": True}
+    settings = [{"setting": s, "instrument": v, **usual} for s, v in known.items()]
     return frames(
         measurements=values, nulls=nulls, curves=curves, sites=sites, runs=runs, steps=ladder_steps,
         settings=settings, variables=_variables(),

@@ -25,7 +25,7 @@ def test_run_lengths_come_back(values):
 
 def test_pack_rounds_groups_and_drops_empty_columns():
     frame = pl.DataFrame(
-        {"run": ["a", "a", "b"], "quantity": ["q", "q", "q"], "value": [1.23456, float("nan"), 98765.0], "low": [None, None, None]},
+        {"run": list("aab"), "quantity": list("qqq"), "value": [1.23456, float("nan"), 98765.0], "low": [None] * 3},
         schema_overrides={"low": pl.Float64},
     )
     packed = pack(frame, ["value", "low"])

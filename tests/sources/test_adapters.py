@@ -128,7 +128,7 @@ def test_what_is_no_lora_is_a_sentence(tmp_path, told, sentence):
         open_model(folder)
 
 
-def test_missing_halves_and_unfitting_shapes_are_sentences():
+def test_missing_halves_unfitting_shapes_and_second_adapters_are_sentences():
     arrays = factors(np.random.default_rng(0), "model.layers.0.mlp.up_proj", 8, 6)
     told = {"peft_type": "LORA", "lora_alpha": 2}
     (a_name, a), (b_name, b) = arrays.items()
@@ -136,3 +136,20 @@ def test_missing_halves_and_unfitting_shapes_are_sentences():
         adapter(Arrays({a_name: a}), told, LLAMA)
     with pytest.raises(Failure, match="do not fit"):
         adapter(Arrays({a_name: a, b_name: b[:, :1]}), told, LLAMA)
+    with pytest.raises(Failure, match="more than one adapter"):
+        adapter(Arrays(arrays | {a_name.replace(".weight", ".other.weight"): a}), told, LLAMA)
+    with pytest.raises(Failure, match="regular expression"):
+        adapter(Arrays(arrays), told | {"alpha_pattern": {"(up|down)_proj": 1}}, LLAMA)
+
+
+def test_kernels_and_whole_matrices_stored_in_by_out_keep_their_orientation():
+    arrays = {
+        "base_model.model.transformer.h.0.mlp.c_fc.modules_to_save.weight": np.ones((6, 24)),
+        "base_model.model.conv.lora_A.weight": np.ones((2, 3, 3, 3)),
+        "base_model.model.conv.lora_B.weight": np.ones((4, 2, 1, 1)),
+    }
+    checkpoint = adapter(Arrays(arrays), {"peft_type": "LORA", "lora_alpha": 2}, GPT2)
+    assert {str(p.site): (p.rows, p.cols) for p in checkpoint.pieces} == {
+        "layers.0.mlp.W_in": (24, 6), "other.conv.lora_A.weight": (2, 27), "other.conv.lora_B.weight": (4, 2),
+    }  # fmt: skip
+    assert all(checkpoint.read(p).shape == (p.rows, p.cols) for p in checkpoint.pieces)

@@ -20,8 +20,9 @@ def chosen_nulls(nulls: pl.LazyFrame) -> pl.LazyFrame:
 def against_null(lab) -> pl.LazyFrame:
     """The measured rows (refused ones left out), each with its site's columns and its null.
 
-    Adds `variant` (what sets its setting apart; empty for the usual one), `low`, `high` (95 % interval; from the standard error where none is stored), `null_name`, `null`, `null_low`,
-    `null_high`, `p`, and `ratio` = value / null median and `log_ratio` = ln ratio where both are positive and not logarithms already.
+    Adds `variant` (what sets its setting apart; empty for the usual one), `low`, `high` (95 % interval; from the
+    standard error where none is stored), `null_name`, `null`, `null_low`, `null_high`, `p`, and `ratio` = value / null
+    median with `log_ratio` = ln ratio, where both are positive and not logarithms already.
     """
     nulls = chosen_nulls(lab.nulls).select(
         *KEY,

@@ -73,8 +73,8 @@ def _parts(layered: pl.DataFrame) -> list[Finding]:
             continue
         ratio = math.exp(rows["log_ratio"].median())
         claim = (
-            f"The {_named(variable, variant)} of the {_part(rows)} matrices is {times(ratio)} that of structureless weights of "
-            "the same shape."
+            f"The {_named(variable, variant)} of the {_part(rows)} matrices is {times(ratio)} that of structureless "
+            "weights of the same shape."
         )
         evidence = (
             f"{number(rows['value'].median())} (median of {count(len(rows), 'layer')}, {_half(rows['value'])}) against "
@@ -98,7 +98,8 @@ def _pairs(layered: pl.DataFrame) -> list[Finding]:
                     one, two, gap = two, one, -gap
                 tests.append((run, _named(variable, variant), variable, one, two, gap))
     found = []
-    for (run, name, variable, one, two, gap), q in zip(tests, adjusted(np.array([_sign_p(t[-1]) for t in tests])), strict=True):
+    corrected = adjusted(np.array([_sign_p(test[-1]) for test in tests]))
+    for (run, name, variable, one, two, gap), q in zip(tests, corrected, strict=True):
         if q > RATE:
             continue
         ratio = math.exp(np.median(gap))
@@ -135,8 +136,8 @@ def _trends(layered: pl.DataFrame) -> list[Finding]:
         )
         evidence = (
             f"{number(first['value'].median())} in the first third ({_half(first['value'])}), "
-            f"{number(last['value'].median())} in the last ({_half(last['value'])}), {number(rows['null'].median())} in "
-            f"structureless weights; Kendall's τ = {number(tau, 2)} over {count(len(rows), 'layer')}, adjusted p = "
+            f"{number(last['value'].median())} in the last ({_half(last['value'])}), {number(rows['null'].median())} "
+            f"in structureless weights; Kendall's τ = {number(tau, 2)} over {count(len(rows), 'layer')}, adjusted p = "
             f"{number(q, 2)}."
         )
         found.append(Finding("trend", run, abs(math.log(ratio)), _figure(ratio), claim, evidence, _gloss(variable)))
@@ -146,14 +147,15 @@ def _trends(layered: pl.DataFrame) -> list[Finding]:
 def _embedding(row: dict) -> Finding:
     bars = f" (95 % interval {interval(row['low'], row['high'])})" if row["low"] is not None else ""
     claim = (
-        f"The {_named(row['variable'], row['variant'])} of the {PARTS.get(row['part'], row['part'])} is {times(row['ratio'])} that of "
-        "structureless points."
+        f"The {_named(row['variable'], row['variant'])} of the {PARTS.get(row['part'], row['part'])} is "
+        f"{times(row['ratio'])} that of structureless points."
     )
     evidence = (
         f"{number(row['value'])}{bars} against {number(row['null'])} (95 % band "
         f"{interval(row['null_low'], row['null_high'])}) for as many points of the same dimension."
     )
-    return Finding("embedding", row["run"], abs(row["log_ratio"]), _figure(row["ratio"]), claim, evidence, _gloss(row["variable"]))
+    size, gloss = abs(row["log_ratio"]), _gloss(row["variable"])
+    return Finding("embedding", row["run"], size, _figure(row["ratio"]), claim, evidence, gloss)
 
 
 def _named(variable: str, variant: str) -> str:

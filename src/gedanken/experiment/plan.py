@@ -56,8 +56,14 @@ class Plan:
 
 
 def standard_instruments(names: Iterable[str] = ()) -> tuple[Instrument, ...]:
-    """The instruments named (all by default), in every setting that a scan uses. Raises Failure for an unknown name."""
-    classes = map(catalogue.get, names or catalogue.names())
+    """The instruments named, in every setting that a scan uses; by default all but those that wait to be asked for.
+
+    Raises Failure for an unknown name.
+    """
+    if names:
+        classes = [catalogue.get(name) for name in names]
+    else:
+        classes = [found for found in map(catalogue.get, catalogue.names()) if not found.on_request]
     return tuple(instrument for found in classes for instrument in found.standard())
 
 

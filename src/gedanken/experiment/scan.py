@@ -1,11 +1,12 @@
 """scan: every matrix and embedding of a model, by every instrument that reads them. compare: what tuning changed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gedanken.experiment.loop import Outcome, Progress, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
+from gedanken.instruments.spectrum.tail_goodness import TailGoodness
 from gedanken.measurements.store import Lab
 from gedanken.sources.base import Source
 from gedanken.sources.models import open_model
@@ -27,7 +28,7 @@ def scan_plan(
     """The plan of a scan. `nulls` adds nulls that need the data; `bootstrap` the p of tail fits from so many draws."""
     found = standard_instruments(instruments)
     if bootstrap:
-        found = tuple(replace(i, bootstrap=bootstrap) if "bootstrap" in i.__match_args__ else i for i in found)
+        found = (*found, TailGoodness(bootstrap=bootstrap))
     return Plan(found, tuple(sites), tuple(products), draws, SHUFFLES if nulls else 0)
 
 

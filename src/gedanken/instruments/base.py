@@ -160,6 +160,8 @@ class Instrument(abc.ABC):
     """The null that a scan always draws: cheap, kept by shape."""
     data_null: ClassVar[NullModel | None] = None
     """A null that needs the raw data (its draws are raw objects, reduced like the original); drawn when asked."""
+    on_request: ClassVar[bool] = False
+    """Too dear for every scan: measured only when asked for by name."""
     version: ClassVar[int] = 1
     """Raise it whenever a change moves a value: stored results of other versions are then measured again."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.instruments.base import Symmetry
-from gedanken.kinds import Kind, Moments, Spectrum
+from gedanken.kinds import Kind, Moments, Pair, Spectrum
 from gedanken.status import Flag, Refusal
 from gedanken.theory import ensembles
 
@@ -22,10 +22,13 @@ Raw = Float[np.ndarray, "rows cols"]
 def raw(kind: Kind, rng: np.random.Generator) -> Raw:
     """A generic raw array: heavy-tailed columns over noise with a few strong directions and a nonzero mean.
 
-    For moments, rows that are nearly orthogonal (ε ≈ 0.093), because some quantities mean nothing for others.
+    For spectra, the noise is that of independent entries, and for moments, rows are nearly orthogonal (ε ≈ 0.093),
+    because some quantities mean nothing for others.
     """
     if kind == Kind.moments:
         return rng.standard_normal((600, 512)) * rng.uniform(0.8, 1.2, 512) + 0.05
+    if kind == Kind.spectrum:
+        return ensembles.spiked(96, 64, np.array([4.0, 2.5, 1.5]), rng)
     rows, cols = (160, 24) if kind == Kind.points else (96, 64)
     directions = ensembles.spiked(rows, cols, np.array([4.0, 2.5, 1.5]), rng)
     return directions * rng.gamma(2.0, 0.5, cols) + 0.02 * rng.standard_normal(cols)
@@ -70,6 +73,13 @@ def _spectrum(array: Raw, preparation: str) -> Spectrum:
     return Spectrum(values, *array.shape, resolution)
 
 
+def _pair(array: Raw, preparation: str) -> Pair:
+    """The array, and a change that turns and scales with it: each singular direction's share falls as its value grows."""
+    unit = array / (np.abs(array).max() or 1.0)
+    energy = float(np.sum(unit**2)) or 1.0
+    return Pair(array, array - array @ (unit.T @ unit) / energy)
+
+
 def _moments(points: Raw, preparation: str) -> Moments:
     norms = np.linalg.norm(points, axis=1)
     kept, norms = points[norms > 0], norms[norms > 0]
@@ -95,7 +105,7 @@ def _moments(points: Raw, preparation: str) -> Moments:
 
 
 _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
-    {Kind.matrix: _array, Kind.points: _array, Kind.spectrum: _spectrum, Kind.moments: _moments}
+    {Kind.matrix: _array, Kind.points: _array, Kind.pair: _pair, Kind.spectrum: _spectrum, Kind.moments: _moments}
 )
 
 KINDS = frozenset(_REDUCTIONS)

@@ -15,10 +15,6 @@ from scipy.special import ndtr
 from gedanken.instruments.base import NullBand, NullModel
 from gedanken.kinds import Factors, Spectrum
 from gedanken.theory import ensembles
-
-DRAWS = 200
-"""Draws of one null: enough for a 2.5 % point that is the mean of the 5th and 6th value (spectral-lifecycle, §2.6)."""
-
 _NORMAL_975 = 1.959963984540054
 """97.5 % point of the standard normal law."""
 
@@ -34,7 +30,7 @@ class GaussianTwin(NullModel):
 
     def shape_key(self, array: Spectrum) -> str:
         long, short = max(array.rows, array.cols), min(array.rows, array.cols)
-        return f"{long}x{short}" if array.size == short else f"{long}x{array.size}x{short}"
+        return f"{long}x{short}" if array.rank_bound is None else f"{long}x{array.rank_bound}x{short}"
 
     def draws(self, array: Spectrum, count: int, rng: np.random.Generator) -> Iterator[Spectrum]:
         for _ in range(count):
@@ -46,15 +42,13 @@ class GaussianTwin(NullModel):
 
 def _unit_spectrum(like: Spectrum, rng: np.random.Generator) -> Spectrum:
     """A Gaussian spectrum of `like`'s shape and inner width, with Frobenius norm 1."""
-    short = min(like.rows, like.cols)
-    if like.size == short:
+    if like.rank_bound is None:
         values = ensembles.gaussian_singular_values(like.rows, like.cols, rng)
     else:
-        values = np.zeros(short)
-        values[: like.size] = ensembles.gaussian_product_singular_values(like.rows, like.size, like.cols, rng)
+        values = ensembles.gaussian_product_singular_values(like.rows, like.rank_bound, like.cols, rng)
     values /= np.linalg.norm(values)
     # Square roots of eigenvalues, as for a measured spectrum: rounding noise of order λ₁·eps in λ.
-    resolution = float(values[0] * math.sqrt(short * np.finfo(float).eps))
+    resolution = float(values[0] * math.sqrt(len(values) * np.finfo(float).eps))
     return Spectrum(values, like.rows, like.cols, resolution, like.rank_bound)
 
 
@@ -84,6 +78,10 @@ class EntryShuffle(NullModel):
 
 def _dense(array: Float[np.ndarray, "out in"] | Factors) -> Float[np.ndarray, "out in"]:
     return array.left @ array.right if isinstance(array, Factors) else np.asarray(array)
+
+
+GAUSSIAN_TWIN, ENTRY_SHUFFLE = GaussianTwin(), EntryShuffle()
+"""One of each, so that instruments share draws."""
 
 
 def band(value: float, draws: Float[np.ndarray, " draws"], null: str) -> NullBand:

@@ -27,8 +27,8 @@ from gedanken.status import Failure
 
 VALUE_COLUMNS = ["place", "step", "value", "low", "high", "null", "null_low", "null_high"]
 CURVE_COLUMNS = ["site", "step", "n", "x", "y", "low", "high", "null_low", "null_high"]
-UNUSUAL_COLUMNS = ["rank", "label", "of", "site", "step", "value", "low", "high", "null", "null_low", "null_high", "ratio",
-                   "ratio_low", "ratio_high", "ratio_null_low", "ratio_null_high", "p", "q"]  # fmt: skip
+UNUSUAL_COLUMNS = ["rank", "label", "of", "site", "step", "value", "low", "high", "null", "null_low", "null_high",
+                   "ratio", "ratio_low", "ratio_high", "ratio_null_low", "ratio_null_high", "p", "q"]  # fmt: skip
 
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 """The version of Vega-Lite that Altair writes, as vl-convert names it: the page carries the same one."""
@@ -98,7 +98,11 @@ def _payload(lab, data: Data, shown: list[Panel]) -> dict:
             "curves": pack(tables.one_line_where_equal(data.curves), CURVE_COLUMNS),
             "unusual": pack(data.unusual, UNUSUAL_COLUMNS),
         },
-        "panels": [asdict(panel) | {"references": [cited(r) for r in panel.references], "marks": tables.mark_quantities(panel, data)} for panel in shown],
+        "panels": [
+            asdict(panel)
+            | {"references": [cited(key) for key in panel.references], "marks": tables.mark_quantities(panel, data)}
+            for panel in shown
+        ],
         "config": {name: theme.vega_config(name) for name in theme.PALETTES},
     }
 

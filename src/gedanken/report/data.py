@@ -77,7 +77,9 @@ def _kept_steps(steps: pl.DataFrame, most: int) -> pl.DataFrame:
 
 def _places(rows: pl.DataFrame) -> pl.DataFrame:
     """Adds `group` (stack and part: one small chart each), its `order`, `lane` (expert, head) and relative `depth`."""
-    rank = pl.col("part").replace_strict({p: i for i, p in enumerate(_PARTS)}, default=len(_PARTS), return_dtype=pl.Int64)
+    places = {part: i for i, part in enumerate(_PARTS)}
+    rank = pl.col("part").replace_strict(places, default=len(_PARTS), return_dtype=pl.Int64)
+    crossed, decoding = pl.col("block") == "cross_attn", (pl.col("stack") == "decoder").fill_null(False)
     prefix = pl.concat_str(
         pl.col("stack").fill_null(""),
         pl.when(pl.col("block") == "cross_attn").then(pl.lit("cross")).otherwise(pl.lit("")),
@@ -88,7 +90,7 @@ def _places(rows: pl.DataFrame) -> pl.DataFrame:
     lane = pl.concat_str(expert, head, separator=" ").str.strip_chars()
     return rows.with_columns(
         pl.concat_str(prefix, pl.col("part"), separator=" ").str.strip_chars().alias("group"),
-        (rank + 100 * (pl.col("stack") == "decoder").fill_null(False) + 10 * (pl.col("block") == "cross_attn")).alias("order"),
+        (rank + 100 * decoding + 10 * crossed).alias("order"),
         lane.alias("lane"),
         ((pl.col("layer") + 0.5) / deepest).alias("depth"),
     )
@@ -170,9 +172,8 @@ def _unusual(judged: pl.DataFrame, ids: pl.DataFrame, quantities: dict[str, dict
     anywhere = most_unusual_sites(judged).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
     within = ranked(judged).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
     place = pl.int_range(pl.len()) + 1
-    rows = pl.concat(
-        [anywhere.with_columns(pl.lit(ANY).alias("quantity")), within.with_columns(place.over("run", "quantity").alias("rank"))]
-    )
+    anywhere = anywhere.with_columns(pl.lit(ANY).alias("quantity"))
+    rows = pl.concat([anywhere, within.with_columns(place.over("run", "quantity").alias("rank"))])
     label = pl.col("of").replace_strict({q: a["label"] for q, a in quantities.items()}, return_dtype=pl.String)
     where = pl.when(pl.col("layer").is_null()).then(pl.col("site")).otherwise(
         pl.concat_str(pl.lit("layer "), pl.col("layer").cast(pl.String), pl.lit(" "), pl.col("group"))

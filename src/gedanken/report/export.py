@@ -45,12 +45,14 @@ def filled(panel: Panel, data: Data, chart: int, choices: dict) -> dict:
     quantity, rows = chosen_rows(panel, data, choices)
     about = data.quantities.get(quantity) or data.quantities[rows["of"][0]]
     variants = panel.charts[chart]
-    kind = "ratio" if "ratio" in variants and about["ratio"] else about["scale"] if about["scale"] in variants else next(iter(variants))
+    wanted = "ratio" if about["ratio"] and "ratio" in variants else about["scale"]
+    kind = wanted if wanted in variants else next(iter(variants))
     top, reach = rows["step"].max() or 0, rows["log_ratio"].abs().max() if "log_ratio" in rows.columns else None
     texts = {"@y@": about["title"], "@x@": about["x_title"], "@ratio@": f"{about['label']} / null median [1]"}
     lists = {"@ticks@": [0, *(10**k for k in range(20) if 10**k <= top)], "@reach@": [-(reach or 1), reach or 1]}
     specification = _fill(variants[kind], texts, lists)
-    specification["datasets"] = specification.get("datasets", {}) | {"rows": _records(panel, rows), "marks": _marks(panel, data, rows)}
+    drawn = {"rows": _records(panel, rows), "marks": _marks(panel, data, rows)}
+    specification["datasets"] = specification.get("datasets", {}) | drawn
     if "facet" in specification:
         specification["columns"] = min(COLUMNS, rows["group"].n_unique())
         specification["spec"]["width"] = WIDTH // specification["columns"] - 20
@@ -87,7 +89,8 @@ def _fill(piece, texts: dict[str, str], lists: dict[str, list]):
     if isinstance(piece, dict):
         return {key: _fill(value, texts, lists) for key, value in piece.items()}
     if isinstance(piece, list):
-        return lists[piece[0]] if piece and isinstance(piece[0], str) and piece[0] in lists else [_fill(p, texts, lists) for p in piece]
+        name = piece[0] if piece and isinstance(piece[0], str) else ""
+        return lists[name] if name in lists else [_fill(part, texts, lists) for part in piece]
     return texts.get(piece, piece) if isinstance(piece, str) else piece
 
 

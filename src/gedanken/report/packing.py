@@ -10,7 +10,7 @@ DIGITS = 3
 
 
 def pack(frame: pl.DataFrame, columns: list[str]) -> dict[str, dict[str, dict]]:
-    """run → quantity → column → its values, of a frame sorted by run and quantity. A column of nulls only is left out."""
+    """run → quantity → column → its values, of a sorted frame. Columns of nulls only are left out."""
     rounded = frame.select("run", "quantity", *columns).with_columns(_rounded(frame.schema, columns))
     packed: dict[str, dict[str, dict]] = {}
     for (run, quantity), part in rounded.partition_by("run", "quantity", as_dict=True, maintain_order=True).items():
@@ -21,8 +21,8 @@ def pack(frame: pl.DataFrame, columns: list[str]) -> dict[str, dict[str, dict]]:
 
 def _rounded(schema: pl.Schema, columns: list[str]) -> list[pl.Expr]:
     flat = [pl.col(c).fill_nan(None).round_sig_figs(DIGITS) for c in columns if schema[c] == pl.Float64]
-    nested = [pl.col(c).list.eval(pl.element().round_sig_figs(DIGITS)) for c in columns if schema[c] == pl.List(pl.Float64)]
-    return flat + nested
+    lists = [c for c in columns if schema[c] == pl.List(pl.Float64)]
+    return flat + [pl.col(c).list.eval(pl.element().round_sig_figs(DIGITS)) for c in lists]
 
 
 def _runs(values: list) -> list | dict:

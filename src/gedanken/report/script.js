@@ -49,7 +49,8 @@
   }
 
   const points = (rows) => rows.flatMap((row) => row.x.map((x, i) => ({
-    run: row.run, site: row.site, step: row.step, x, y: row.y[i], low: row.low?.[i] ?? null, high: row.high?.[i] ?? null,
+    run: row.run, site: row.site, step: row.step, x, y: row.y[i],
+    low: row.low?.[i] ?? null, high: row.high?.[i] ?? null,
     null_low: row.null_low?.[i] ?? null, null_high: (row.null_high ?? row.null_low)?.[i] ?? null,
   })));
 
@@ -96,7 +97,8 @@
         if (field === "quantity") continue;
         const values = [...new Set(rows.map((row) => row[field] ?? ""))];
         if (field === "step") values.sort((a, b) => b - a);
-        const chosen = this.fix(field, values.map(String), (v) => field === "step" ? Number(v).toLocaleString("en") : v);
+        const name = (v) => field === "step" ? Number(v).toLocaleString("en") : v;
+        const chosen = this.fix(field, values.map(String), name);
         rows = rows.filter((row) => String(row[field] ?? "") === chosen);
       }
       return { quantity, rows };
@@ -104,7 +106,7 @@
 
     fix(field, values, name) {
       const select = this.selects[field];
-      const wanted = values.find((v) => v === this.choice[field]) ?? values.find((v) => v === page.first[this.run]?.[field]) ?? values[0];
+      const wanted = [this.choice[field], page.first[this.run]?.[field], values[0]].find((v) => values.includes(v));
       const key = JSON.stringify(values);
       if (select && select.dataset.key !== key) {
         select.replaceChildren(...values.map((v) => new Option(name(v), v)));
@@ -122,7 +124,8 @@
       this.data = this.spec.table === "curves" ? points(rows) : rows;
       const empty = this.element.querySelector(".empty");
       empty.hidden = rows.length > 0;
-      empty.textContent = rows.length ? "" : `${this.run}: nothing of this kind was measured${this.spec.stepped ? " at more than one step" : ""}.`;
+      const when = this.spec.stepped ? " at more than one step" : "";
+      empty.textContent = `${this.run}: nothing of this kind was measured${when}.`;
       this.element.querySelector(".charts").hidden = rows.length === 0;
       this.note(about, quantity);
       for (const part of this.element.querySelectorAll("[data-run]")) part.hidden = part.dataset.run !== this.run;
@@ -135,7 +138,7 @@
       for (const [i, variants] of this.spec.charts.entries()) {
         const spec = this.fill(variants, about, places[i].clientWidth, marks);
         const made = await vegaEmbed(places[i], spec, {
-          actions: false, renderer: "svg", logLevel: 1, config: page.config[theme], tooltip: { theme: theme === "dark" ? "dark" : "light" },
+          actions: false, renderer: "svg", logLevel: ERROR, config: page.config[theme], tooltip: { theme },
         });
         if (turn !== this.turn) { made.finalize(); return; }
         this.views.push(made);
@@ -149,13 +152,15 @@
     }
 
     fill(variants, about, width, marks) {
-      const kind = variants.ratio && about.ratio ? "ratio" : variants[about.scale] ? about.scale : Object.keys(variants)[0];
+      const wanted = about.ratio && variants.ratio ? "ratio" : about.scale;
+      const kind = variants[wanted] ? wanted : Object.keys(variants)[0];
       const most = Math.max(...this.data.map((row) => row.step ?? 0)), ticks = [0];
       const reach = Math.max(1e-3, ...this.data.map((row) => Math.abs(row.log_ratio ?? 0)));
       for (let decade = 1; decade <= most; decade *= 10) ticks.push(decade);
+      const lists = { "@ticks@": ticks, "@reach@": [-reach, reach] };
       const texts = { "@y@": about.title, "@x@": about.x_title, "@ratio@": `${about.label} / null median [1]` };
       const spec = JSON.parse(JSON.stringify(variants[kind]), (_, v) =>
-        Array.isArray(v) && v[0] === "@ticks@" ? ticks : Array.isArray(v) && v[0] === "@reach@" ? [-reach, reach] : Object.hasOwn(texts, v) ? texts[v] : v);
+        Array.isArray(v) && Object.hasOwn(lists, v[0]) ? lists[v[0]] : Object.hasOwn(texts, v) ? texts[v] : v);
       spec.datasets = { ...spec.datasets, rows: this.data, marks };
       spec.description = `${this.spec.title}: ${this.spec.question}`;
       if (spec.facet) {
@@ -164,7 +169,8 @@
         spec.spec.width = Math.floor((width - 76 - 20 * (spec.columns - 1)) / spec.columns);
       } else {
         Object.assign(spec, { width, autosize: { type: "fit-x", contains: "padding" } });
-        if (spec.height.step) spec.height = spec.height.step * new Set(this.data.map((row) => row[this.spec.lanes])).size;
+        const lanes = new Set(this.data.map((row) => row[this.spec.lanes])).size;
+        if (spec.height.step) spec.height = spec.height.step * lanes;
       }
       return spec;
     }
@@ -174,8 +180,10 @@
       const count = refused.reduce((sum, run) => sum + (page.refused[run]?.[quantity] ?? 0), 0);
       if (about && quantity in page.quantities) {
         lines.push(about.definition);
-        lines.push(about.null ? `Null: ${about.null}.` : about.no_null ? `No null: ${about.no_null}.` : about.curve ? "" : "No null.");
-        lines.push(count ? `Refused at ${count.toLocaleString("en")} ${count === 1 ? "site" : "sites"}.` : "None refused.");
+        const none = about.no_null ? `No null: ${about.no_null}.` : about.curve ? "" : "No null.";
+        lines.push(about.null ? `Null: ${about.null}.` : none);
+        const sites = `${count.toLocaleString("en")} ${count === 1 ? "site" : "sites"}`;
+        lines.push(count ? `Refused at ${sites}.` : "None refused.");
       }
       this.element.querySelector(".about").textContent = lines.filter(Boolean).join(" ");
       const cited = [...this.spec.references, quantity in page.quantities ? about.reference : ""].filter(Boolean);
@@ -202,7 +210,9 @@
     }
 
     async downloadChart() {
-      for (const { view } of this.views) save(new Blob([await view.toSVG()], { type: "image/svg+xml" }), this.name("svg"));
+      for (const { view } of this.views) {
+        save(new Blob([await view.toSVG()], { type: "image/svg+xml" }), this.name("svg"));
+      }
     }
   }
 

@@ -104,16 +104,22 @@ def provenance(lab, data: Data) -> list[dict]:
 def provenance_lines(lab, data: Data) -> dict[str, str]:
     """run → one line for the foot of a panel."""
     wanted = ("source", "revision", "dtype", "code version", "fingerprint")
-    return {
-        row["run"]: "Data: " + ", ".join(f"{k} {PurePath(v).name if k == 'source' else v}" for k, v in row["facts"] if k in wanted)
-        + "."
-        for row in provenance(lab, data)
-    }
+    lines = {}
+    for row in provenance(lab, data):
+        short = [(key, PurePath(text).name if key == "source" else text) for key, text in row["facts"] if key in wanted]
+        facts = [f"{key} {text}" for key, text in short]
+        lines[row["run"]] = f"Data: {', '.join(facts)}."
+    return lines
 
 
 def glossary(lab) -> list[dict]:
     return [
-        {**row, "name": named(row["variable"]), "reference": cited(row["reference"] or ""), "aliases": ", ".join(row["aliases"] or ())}
+        {
+            **row,
+            "name": named(row["variable"]),
+            "reference": cited(row["reference"] or ""),
+            "aliases": ", ".join(row["aliases"] or ()),
+        }
         for row in lab.variables.sort("variable").collect().iter_rows(named=True)
     ]
 
@@ -144,7 +150,8 @@ def places(numbered: pl.DataFrame) -> dict[str, list[dict]]:
 
 def one_line_where_equal(curves: pl.DataFrame) -> pl.DataFrame:
     """Drops `null_high` where it equals `null_low`: a law without a band is carried once."""
-    return curves.with_columns(pl.when(pl.col("null_high").ne_missing(pl.col("null_low"))).then(pl.col("null_high")).alias("null_high"))
+    apart = pl.col("null_high").ne_missing(pl.col("null_low"))
+    return curves.with_columns(pl.when(apart).then(pl.col("null_high")).alias("null_high"))
 
 
 def opening_choices(data: Data) -> dict[str, dict[str, str]]:

@@ -70,7 +70,13 @@ def vega_config(theme: str) -> dict:
         },
         "axisX": {"grid": False},
         "axisBand": {"grid": False, "domain": False, "ticks": False},
-        "header": {"labelColor": c["ink"], "labelFontSize": 13, "labelFontWeight": 600, "title": None, "labelPadding": 6},
+        "header": {
+            "labelColor": c["ink"],
+            "labelFontSize": 13,
+            "labelFontWeight": 600,
+            "title": None,
+            "labelPadding": 6,
+        },
         "legend": {
             "labelColor": c["ink"],
             "titleColor": c["muted"],

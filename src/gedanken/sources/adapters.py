@@ -93,78 +93,91 @@ def _base_config(folder: Path, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def adapter(files: TensorFile, told: Mapping[str, Any], config: Mapping[str, Any]) -> AdapterCheckpoint:
-    """The pieces of opened adapter weights. `told` is the adapter's configuration, `config` the base model's."""
+    """The pieces of opened adapter weights. `told` is the adapter's configuration, `config` the base model's.
+
+    Raises Failure if factors are missing, do not fit, or come twice.
+    """
     changed, magnitudes, others = _sorted(files, told)
-    tensors = {name: info for name, (_, info) in changed.items()} | {
-        _plain(name): replace(info, name=_plain(name)) for name, info in others.items()
-    }
-    plan = layout(tensors, config, oriented=True)
+    pairs = {name: pair for name, (pair, _) in changed.items()}
+    changes = layout({name: info for name, (_, info) in changed.items()}, config, oriented=True)
+    saved = layout({_plain(name): replace(info, name=_plain(name)) for name, info in others.items()}, config)
     back = {_plain(name): name for name in others}
-    pieces = []
-    for piece in plan.pieces:
-        notes = tuple(note for note in piece.notes if note != "tied")
-        if piece.tensor in back:
-            pieces.append(replace(piece, tensor=back[piece.tensor], notes=(*notes, "saved")))
-            continue
-        notes = (*notes, "factors", *(("dora",) if piece.tensor in magnitudes else ()))
-        pair = changed[piece.tensor][0]
-        pieces.append(replace(piece, tensor=pair.b, notes=notes, kind=Kind.matrix, factored=True))
-    skipped = [Skipped(back.get(s.tensor, s.tensor), s.reason) for s in plan.skipped]
-    skipped += [Skipped(pair.a, f"factor of {pair.b}") for pair, _ in changed.values()]
+    pieces = [_change(piece, pairs[piece.tensor], piece.tensor in magnitudes) for piece in changes.pieces]
+    pieces += [
+        replace(piece, tensor=back[piece.tensor], notes=(*_untied(piece), "saved")) for piece in saved.pieces
+    ]
+    skipped = [Skipped(back[skip.tensor], skip.reason) for skip in saved.skipped]
+    skipped += [Skipped(pair.a, f"factor of {pair.b}") for pair in pairs.values()]
     skipped += [Skipped(name, "magnitudes of dora") for name in magnitudes.values()]
-    pairs = {pair.b: pair for pair, _ in changed.values()}
     return AdapterCheckpoint(
-        files, {**config, "adapter": dict(told)}, plan.architecture, tuple(pieces), tuple(skipped), plan.heads, pairs
+        files,
+        {**config, "adapter": dict(told)},
+        changes.architecture,
+        tuple(pieces),
+        tuple(skipped),
+        changes.heads,
+        {pair.b: pair for pair in pairs.values()},
     )
+
+
+def _change(piece: Piece, pair: _Pair, dora: bool) -> Piece:
+    notes = (*_untied(piece), "factors", *(("dora",) if dora else ()))
+    return replace(piece, tensor=pair.b, notes=notes, kind=Kind.matrix, factored=True)
+
+
+def _untied(piece: Piece) -> tuple[str, ...]:
+    """Its notes without `tied`: that an adapter holds no head says nothing of the model."""
+    return tuple(note for note in piece.notes if note != "tied")
 
 
 def _sorted(
     files: TensorFile, told: Mapping[str, Any]
 ) -> tuple[dict[str, tuple[_Pair, TensorInfo]], dict[str, str], dict[str, TensorInfo]]:
     """Changed matrices by the base model's name, magnitudes by it, and every other tensor."""
-    halves: dict[tuple[str, bool], dict[str, str]] = {}
+    halves: dict[str, dict[str, str]] = {}
     magnitudes, others = {}, {}
     for name, info in files.tensors.items():
-        if match := _LORA.fullmatch(name) or _EMBEDDING.fullmatch(name):
-            halves.setdefault((match["module"], match.re is _EMBEDDING), {})[match["which"]] = name
+        match = _LORA.fullmatch(name) or _EMBEDDING.fullmatch(name)
+        if match and len(info.shape) == 2:
+            found = halves.setdefault(match["module"], {})
+            if match["which"] in found:
+                raise Failure(f"{files.label} holds more than one adapter: {match['module']} has several changes.")
+            found[match["which"]] = name
         elif match := _MAGNITUDE.fullmatch(name):
             magnitudes[f"{match['module']}.weight"] = name
         else:
             others[name] = info
-    changed = {}
-    for (module, embedding), names in halves.items():
-        if set(names) != {"A", "B"}:
-            raise Failure(f"{files.label}: {module} has only one of the two factors of its change.")
-        changed[f"{module}.weight"] = _changed(files, told, module, names, embedding)
+    changed = {f"{module}.weight": _changed(files, told, module, names) for module, names in halves.items()}
     return changed, magnitudes, others
 
 
 def _changed(
-    files: TensorFile, told: Mapping[str, Any], module: str, names: Mapping[str, str], embedding: bool
+    files: TensorFile, told: Mapping[str, Any], module: str, names: Mapping[str, str]
 ) -> tuple[_Pair, TensorInfo]:
     """The factors of one changed matrix, and what the base model's tensor would look like in a header."""
+    if set(names) != {"A", "B"}:
+        raise Failure(f"{files.label}: {module} has only one of the two factors of its change.")
     a, b = files.tensors[names["A"]], files.tensors[names["B"]]
-    if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[0] != b.shape[1]:
+    if a.shape[0] != b.shape[1]:
         raise Failure(f"{files.label}: the factors of {module} have shapes {a.shape} and {b.shape}, which do not fit.")
+    embedding = _EMBEDDING.fullmatch(a.name) is not None
     pair = _Pair(a.name, b.name, _scale(files, told, module, a.shape[0]), embedding)
     shape = (a.shape[1], b.shape[0]) if embedding else (b.shape[0], a.shape[1])
     return pair, TensorInfo(f"{module}.weight", shape, b.dtype, a.nbytes + b.nbytes)
 
 
 def _scale(files: TensorFile, told: Mapping[str, Any], module: str, rank: int) -> float:
-    alpha = _of_module(told.get("alpha_pattern"), module, told.get("lora_alpha"))
-    if not isinstance(alpha, int | float) or rank == 0:
+    alpha, patterns = told.get("lora_alpha"), told.get("alpha_pattern")
+    for ending, value in patterns.items() if isinstance(patterns, Mapping) else ():
+        # PEFT takes these as regular expressions; a stranger's are not run here.
+        if not re.fullmatch(r"[\w.]+", ending):
+            raise Failure(f"{files.label}: alpha_pattern holds the regular expression {ending!r}, which is not read.")
+        if f".{module}".endswith(f".{ending}"):
+            alpha = value
+            break
+    if type(alpha) not in (int, float) or rank == 0:
         raise Failure(f"{files.label}: the adapter's configuration gives no lora_alpha for {module}.")
     return alpha / (math.sqrt(rank) if told.get("use_rslora") else rank)
-
-
-def _of_module(pattern: Any, module: str, default: Any) -> Any:
-    """The value that a PEFT pattern (ends of module names, as regular expressions) gives a module."""
-    if isinstance(pattern, Mapping):
-        for key, value in pattern.items():
-            if re.fullmatch(rf"(.*\.)?({key})", module):
-                return value
-    return default
 
 
 def _plain(name: str) -> str:

@@ -71,7 +71,7 @@ def rungs(
         step = step_of(apart)
         step = trained(place) if step is None else step
         if step is None:
-            raise Failure(f"No training step can be read from {label}: its name has no number and it tells none.")
+            raise Failure(f"No training step can be read from {label}: its name has no number.")
         found.append(Rung(step, label, place))
     by_step = defaultdict(list)
     for rung in found:

@@ -5,6 +5,7 @@ All comparisons are of float32 sums of at most 128 products: their rounding is b
 
 import sys
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,6 +130,23 @@ def test_every_matrix_has_a_name(tiny):
     assert not any("unsplit" in piece.notes for piece in checkpoint.pieces)
     unnamed = {site.part.rpartition("mixer.")[2] for site in sites if site.block == "other"}
     assert unnamed == UNNAMED.get(tiny.name, set())
+
+
+def test_shapes_are_what_the_parts_mean(tiny):
+    """In: width → inner; out: inner → width; the gate like in; W_O: the heads' values → width."""
+    checkpoint = open_checkpoint(tiny.folder)
+    shapes = {piece.site: (piece.rows, piece.cols) for piece in checkpoint.pieces}
+    width, inner = 32, {"qwen2_moe": 24, "qwen3_moe": 24}.get(tiny.name)
+    for site, shape in shapes.items():
+        if site.part in ("W_in", "W_gate"):
+            out = shapes[replace(site, part="W_out")]
+            assert shape[1] == out[0] == width and shape[0] == out[1] != width, site
+            assert inner in (None, shape[0])
+        elif site.part == "W_O":
+            value = shapes.get(replace(site, part="W_V"))
+            assert shape[0] == width and (value is None or shape[1] % value[0] == 0), site
+        elif site.part in ("W_Q", "W_K", "W_V"):
+            assert shape[1] == width, site
 
 
 def test_the_model_in_memory_has_the_same_sites_and_matrices(tiny):

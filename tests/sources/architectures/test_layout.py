@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gedanken.kinds import Kind
 from gedanken.sources.architectures import Heads, Rule, heads, layout
@@ -35,7 +37,7 @@ def test_an_unknown_model_keeps_its_names_and_says_so():
 def test_a_stack_of_unknown_experts_is_one_matrix_each():
     plan = layout(tensors({"ffn.experts.w": (3, 5, 4)}), {})
     assert [(str(p.site), p.rows, p.cols, p.cut.expert) for p in plan.pieces] == [
-        (f"other.ffn.experts.w.{expert}", 5, 4, expert) for expert in range(3)
+        (f"other.ffn.experts.w[{expert}]", 5, 4, expert) for expert in range(3)
     ]
 
 
@@ -181,3 +183,39 @@ def test_families_are_told_apart_by_name_and_every_site_template_is_a_site():
             found = {n: family.pieces(TensorInfo(name, (8,) * n, "F32", 4 * 8**n), known) for n in (1, 2, 3)}
             stacked = isinstance(rule, Rule) and rule.stacked
             assert (found[1], bool(found[2]), bool(found[3])) == (None, not stacked, True), pattern
+
+
+WORDS = sorted({word for family in FAMILIES for pattern in family.rules for word in pattern.split(".")} - {"^"})
+ENDS = sorted({pattern.removeprefix("^.") for family in FAMILIES for pattern in family.rules})
+NUMBERS = ["0", "1", "12", "007", "9" * 5000, "\u0663", "-1", ""]
+NAMES = st.one_of(
+    st.lists(st.sampled_from(WORDS + NUMBERS), min_size=1, max_size=6).map(".".join),
+    st.tuples(st.sampled_from(ENDS), st.sampled_from(NUMBERS)).map(
+        lambda pair: ".".join(pair[1] if word in ("L", "E", "J") else word for word in pair[0].split("."))
+    ),
+    st.text(max_size=8),
+)
+SHAPES = st.lists(st.integers(0, 6), max_size=4).map(tuple)
+VALUES = st.integers(-2, 8) | st.none() | st.text(max_size=2) | st.lists(st.integers(), max_size=2) | st.booleans()
+KEYS = ["num_attention_heads", "num_key_value_heads", "hidden_size", "head_dim", "kv_lora_rank", "qk_nope_head_dim",
+        "qk_rope_head_dim", "v_head_dim", "inner_group_num", "multi_query", "text_config", "architectures",
+        "decoder_attention_heads"]  # fmt: skip
+TYPES = sorted({word for family in FAMILIES for word in family.model_types})
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.dictionaries(NAMES, st.tuples(SHAPES, st.sampled_from(["F32", "F8_E4M3", "I64"])), max_size=6),
+    st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6),
+    st.none() | st.sampled_from(TYPES),
+    st.booleans(),
+)
+def test_whatever_a_header_says_every_tensor_is_accounted_for(held, config, model_type, oriented):
+    header = {name: TensorInfo(name, shape, dtype, 0) for name, (shape, dtype) in held.items()}
+    plan = layout(header, config | ({"model_type": model_type} if model_type else {}), oriented)
+    assert {p.tensor for p in plan.pieces} | {s.tensor for s in plan.skipped} == set(header)
+    assert len({p.site for p in plan.pieces}) == len(plan.pieces)
+    for p in plan.pieces:
+        stored = np.zeros(header[p.tensor].shape)
+        cut = p.cut.apply(lambda start, stop, stored=stored: stored[start:stop], stored.shape)
+        assert cut.shape == (p.rows, p.cols)

@@ -134,6 +134,13 @@ def test_a_member_that_claims_to_unpack_to_terabytes_fails(path):
         NpzFile(path)
 
 
+def test_another_compression_fails(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+        packed.writestr("w.npy", npy(GOOD, FOUR))
+    with pytest.raises(Failure, match="w is compressed in a way"):
+        NpzFile(path)
+
+
 def test_a_name_twice_fails(path):
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(path, "w") as packed:
         packed.writestr("w.npy", npy(GOOD, FOUR))

@@ -27,6 +27,8 @@ def state():
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
 def test_round_trip(path, state, dtype, zipped):
+    if dtype is torch.float8_e4m3fn and not zipped:
+        pytest.skip("PyTorch's old format cannot hold float8")
     state = {name: tensor.to(dtype) for name, tensor in state.items()}
     torch.save(state, path, _use_new_zipfile_serialization=zipped)
     file = TorchFile(path)
@@ -199,7 +201,7 @@ def test_fingerprint_sees_one_changed_value_and_not_the_name(path, tmp_path):
 def test_real_weights_equal_torch(real_file, package, relative):
     path = real_file(package, relative)
     file = TorchFile(path)
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location="cpu", weights_only=True)
     assert set(file.tensors) == set(state)
     for name, tensor in state.items():
         if tensor.is_floating_point():

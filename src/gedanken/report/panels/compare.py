@@ -37,13 +37,13 @@ def panel(data: Data) -> Panel:
         id="compare",
         title="Side by side",
         question="Do the models differ at the same relative depth?",
-        caveat="Depths are matched as (layer + ½) / layers, an assumption; models differ in data, width and age as well.",
+        caveat="Depths are matched as (layer + ½) / layers, an assumption; models also differ in data, width and age.",
         references=("liu2026lifecycle",),
         table="values",
         charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
         quantities=layered_quantities(data),
         across_runs=True,
         cell=138,
-        legend="Relative to the median of structureless weights of each matrix's own shape (dashed: 1), where a null exists. "
-        "Bars: 95 % intervals.",
+        legend="Relative to the median of structureless weights of each matrix's own shape (dashed: 1), where there is "
+        "one. Bars: 95 % intervals.",
     )

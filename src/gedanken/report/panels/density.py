@@ -7,7 +7,7 @@ from gedanken.report.panels.base import ROWS, Control, Panel, X, Y, tooltip
 
 
 def curve_layers(axis: alt.Y, line: bool = False) -> list[alt.Chart]:
-    """The measured density as steps (a curve as a line) with its interval; the null's law as a band with its edge drawn."""
+    """The measured density as steps (a curve as a line) with its interval; the null's law as an edged band."""
     base = alt.Chart(ROWS).encode(alt.X("x:Q", title=X, scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=6)))
     tips = tooltip("x:Q", "y:Q", "null_low:Q:null from", "null_high:Q:null to")
     words = alt.Chart(alt.InlineData([{"one": "measured", "two": "structureless (null)"}])).encode(y=alt.value(-12))
@@ -35,12 +35,12 @@ def panel(data: Data) -> Panel:
         id="density",
         title="Distribution of singular values",
         question="Where does a matrix leave the law of structureless weights?",
-        caveat="The law holds for independent entries of equal variance; a bulk that follows it is noise-like, not useless. "
-        "The last bins may hold a single singular value.",
+        caveat="The law holds for independent entries of equal variance; a bulk that follows it is noise-like, not "
+        "useless. The last bins may hold a single singular value.",
         references=("marchenko1967distribution",),
         table="curves",
         charts=({"linear": chart().to_dict()},),
         quantities=tuple(ids),
         controls=(Control("quantity", "Curve"), Control("site", "Site"), Control("step", "Step")),
-        legend="Blue: measured. Orange: the null law (Marchenko–Pastur where entries are independent), as a band where it has one.",
-    )  # fmt: skip
+        legend="Blue: measured. Orange: null law (Marchenko–Pastur for independent entries), a band where it has one.",
+    )

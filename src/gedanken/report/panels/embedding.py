@@ -37,6 +37,6 @@ def panel(data: Data) -> Panel:
         quantities=tuple(ids),
         controls=(Control("quantity", "Curve"), Control("site", "Site"), Control("step", "Step")),
         marks=("cosine_edge",),
-        legend="Blue: measured cosines. Orange: independent isotropic points in as many dimensions. Black line: ε with its "
-        "95 % interval; dashed: ε of the null.",
+        legend="Blue: measured cosines. Orange: isotropic points in as many dimensions. Upright line: ε with "
+        "its 95 % interval; dashed: ε of the null.",
     )

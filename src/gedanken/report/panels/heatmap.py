@@ -15,9 +15,10 @@ def shade(kind: str) -> alt.Color:
     """Colour by ln ratio to the null (diverging, grey where equal), or by the value itself."""
     legend = {"orient": "top", "gradientLength": 220, "tickCount": 4}
     if kind == "ratio":
-        return alt.Color("log_ratio:Q", title=RATIO, scale=alt.Scale(range="diverging", domain=[REACH], interpolate="lab"),
-                         legend=alt.Legend(labelExpr=FACTOR, **legend))  # fmt: skip
-    return alt.Color("value:Q", title=Y, scale=alt.Scale(range="ramp", type=kind, interpolate="lab"), legend=alt.Legend(**legend))
+        scale = alt.Scale(range="diverging", domain=[REACH], interpolate="lab")
+        return alt.Color("log_ratio:Q", title=RATIO, scale=scale, legend=alt.Legend(labelExpr=FACTOR, **legend))
+    scale = alt.Scale(range="ramp", type=kind, interpolate="lab")
+    return alt.Color("value:Q", title=Y, scale=scale, legend=alt.Legend(**legend))
 
 
 def chart(kind: str) -> alt.Chart:
@@ -45,5 +46,5 @@ def panel(data: Data) -> Panel:
         charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
         quantities=layered_quantities(data),
         controls=(Control("quantity", "Variable"), Control("step", "Step")),
-        legend="Colour: the value over its null median, where a null exists; else the value. Intervals are in the tooltip and the CSV.",
+        legend="Colour: the value over its null median where there is one, else the value. Intervals: tooltip, CSV.",
     )

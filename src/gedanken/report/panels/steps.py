@@ -16,8 +16,9 @@ def lines(scale: str) -> alt.LayerChart:
     base = alt.Chart(ROWS).encode(
         alt.X("step:Q", title="step [optimizer step]", scale=alt.Scale(type="symlog", nice=False), axis=axis)
     )
-    colour = alt.Color("layer:Q", title="layer [index]", scale=alt.Scale(range="ramp", interpolate="lab"), legend=alt.Legend(
-        orient="top", gradientLength=160, tickMinStep=1, format="d"))  # fmt: skip
+    key = alt.Legend(orient="top", gradientLength=160, tickMinStep=1, format="d")
+    ramp = alt.Scale(range="ramp", interpolate="lab")
+    colour = alt.Color("layer:Q", title="layer [index]", scale=ramp, legend=key)
     return alt.layer(
         base.mark_area(style="null-band").encode(alt.Y("min(null_low):Q"), y2="max(null_high):Q"),
         base.mark_rule(opacity=0.5).encode(alt.Y("low:Q"), colour, y2="high:Q"),
@@ -28,11 +29,12 @@ def lines(scale: str) -> alt.LayerChart:
 
 
 def heat(kind: str) -> alt.Chart:
+    axis = alt.Axis(labelAngle=0, labelExpr="format(datum.value, ',')", labelSeparation=8)
     return (
         alt.Chart(ROWS, height=280)
         .mark_rect()
         .encode(
-            alt.X("step:O", title="step [optimizer step]", axis=alt.Axis(labelAngle=0, labelExpr="format(datum.value, ',')", labelSeparation=8)),
+            alt.X("step:O", title="step [optimizer step]", axis=axis),
             alt.Y("layer:O", title="layer [index]", sort="descending"),
             shade(kind),
             tooltip=tooltip("step:Q", *VALUE_TIP, "ratio:Q:value / null"),
@@ -45,7 +47,7 @@ def panel(data: Data) -> Panel:
         id="steps",
         title="Over training",
         question="When does the structure appear, and in which layers first?",
-        caveat="At most 24 steps, evenly spaced on a logarithmic axis, are shown; what happens between them is in the lab.",
+        caveat="At most 24 steps, evenly spaced on a logarithmic axis, are shown; the others are in the lab.",
         references=("liu2026lifecycle",),
         table="values",
         charts=(by_scale(lines), {kind: heat(kind).to_dict() for kind in ("ratio", "linear", "log")}),

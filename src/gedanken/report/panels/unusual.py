@@ -3,16 +3,16 @@
 import altair as alt
 
 from gedanken.report.data import ANY, Data
-from gedanken.report.panels.base import ROWS, Control, Panel, log_axis, tooltip
+from gedanken.report.panels.base import ROWS, VALUE_TIP, Control, Panel, log_axis, tooltip
 
 
 def chart() -> alt.LayerChart:
     """One row a site: its name above a bar from the null median (1) to the value, on a logarithmic ratio axis."""
-    x = alt.X("ratio:Q", title="value / median of structureless weights [1]", scale=alt.Scale(type="log", nice=False, padding=24),
-              axis=log_axis())  # fmt: skip
+    scale = alt.Scale(type="log", nice=False, padding=24)
+    x = alt.X("ratio:Q", title="value / median of structureless weights [1]", scale=scale, axis=log_axis())
     y = alt.Y("rank:O", title=None, axis=None, scale=alt.Scale(paddingInner=0))
     base = alt.Chart(ROWS).encode(y=y)
-    tips = tooltip("site:N", "value:Q", "low:Q:95 % from", "high:Q:95 % to", "null:Q:null median", "ratio:Q", "q:Q:adjusted p")
+    tips = tooltip(*VALUE_TIP, "ratio:Q", "q:Q:adjusted p")
     below = {"yOffset": 9}
     return alt.layer(
         base.mark_bar(style="null-band", height=14, **below).encode(alt.X("ratio_null_low:Q"), x2="ratio_null_high:Q"),

@@ -58,7 +58,7 @@ class Cut:
         else:
             first = int(places[0])
             matrix = read(first, int(places[-1]) + 1)
-        matrix = matrix.reshape(matrix.shape[0], -1)
+        matrix = matrix.reshape(len(matrix), prod(matrix.shape[1:]))
         return self._take(matrix.T if self.transposed else matrix, places - first)
 
     def rows_of(self, matrix: Float[np.ndarray, "whole k"]) -> Float[np.ndarray, "rows k"]:
@@ -83,6 +83,8 @@ class Cut:
 
     @staticmethod
     def _take(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:
+        if len(places) == 0:
+            return matrix[:0]
         contiguous = places[-1] - places[0] == len(places) - 1
         return matrix[places[0] : places[-1] + 1] if contiguous else matrix[places]
 

@@ -66,7 +66,7 @@ DEEPSEEK = Family(
                 **GATED,
                 **_EXPERTS,
                 # Multi-head latent attention: queries, and keys with values, pass through a narrow latent; a small part
-                # of the key carries the rotation and is shared by all heads [@deepseek2024v2, eq. 9-19].
+                # of the key carries the rotation and is shared by all heads [@deepseek2024v2, § 2.1].
                 "self_attn.q_a_proj.weight": "attn.W_Q_down",
                 "self_attn.q_b_proj.weight": "attn.W_Q_up",
                 "self_attn.kv_a_proj_with_mqa.weight": Rule(

@@ -19,6 +19,8 @@ from gedanken.sources.architectures.base import Cut, Piece, piece
 from gedanken.sources.tensor_files.base import TensorInfo
 
 _NUMBERED = ("L", "E", "J")
+_LONGEST = 9
+"""Digits of a layer's or expert's number; a longer word is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Family:
                 continue
             numbers = {}
             for expected, word in zip(pattern, words[start:], strict=False):
-                if expected in _NUMBERED and word.isdecimal():
+                if expected in _NUMBERED and word.isdecimal() and len(word) <= _LONGEST:
                     numbers[expected] = word
                 elif expected != word:
                     break
@@ -129,7 +131,7 @@ class Family:
         if found is None or len(info.shape) < 2:
             return None
         rule, numbers, prefix = found
-        if rule.stacked and len(info.shape) != 3:
+        if rule.stacked and (len(info.shape) != 3 or info.shape[0] == 0):
             return None
         rule = replace(rule, transposed=False) if oriented else rule
         return list(_apply(rule, numbers, info, sizes)), prefix

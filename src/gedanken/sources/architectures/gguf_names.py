@@ -85,7 +85,7 @@ def configuration(metadata: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     config = {word: metadata.get(f"{name}.{key}") for word, key in _KEYS.items()}
     config = {word: value for word, value in config.items() if value is not None}
-    if "kv_lora_rank" in config and "head_dim" in config:
-        config["qk_rope_head_dim"] = metadata.get(f"{name}.rope.dimension_count", 0)
-        config["qk_nope_head_dim"] = config["head_dim"] - config["qk_rope_head_dim"]
+    head, rope = config.get("head_dim"), metadata.get(f"{name}.rope.dimension_count")
+    if "kv_lora_rank" in config and type(head) is type(rope) is int:
+        config |= {"qk_rope_head_dim": rope, "qk_nope_head_dim": head - rope}
     return {"model_type": name, **config}

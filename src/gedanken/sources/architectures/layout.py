@@ -1,5 +1,6 @@
 """Layout: every tensor of a checkpoint becomes pieces or is skipped with a reason; nothing is dropped silently."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ SCALES = ("_scale_inv", "_scale")
 """What is appended to a weight's name for the tensor that its stored values are to be multiplied by: DeepSeek's fp8
 blocks [@deepseek2024v3, § 3.3], and per-tensor or per-row scales of other fp8 files."""
 
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+"""A word of a dotted name that is a number."""
 _PARTS = ("W_E", "W_Q", "W_K", "W_V", "W_O", "W_router", "W_gate", "W_in", "W_out")
 _W_E, _W_U = Site("embed", "W_E"), Site("unembed", "W_U")
 
@@ -84,24 +87,28 @@ def scaled_by(name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
 
 
 def choose(tensors: Mapping[str, TensorInfo], config: Mapping[str, Any], oriented: bool = False) -> Family | None:
-    """The family that the configuration names, if its table fits the tensors; else the one that names most sites."""
+    """The family that the configuration names, if its table fits the tensors; else the one that names most of them."""
     fitting = {family.name: family for family in FAMILIES if oriented or family.accepts(tensors)}
     stated = [family for family in fitting.values() if config.get("model_type") in family.model_types]
     text = config.get("text_config")
     if isinstance(text, Mapping):
         stated += [family for family in fitting.values() if text.get("model_type") in family.model_types]
+    names = _one_of_each_kind(tensors)
     for candidates in (stated, fitting.values()):
-        counts = [(_named(family, tensors), family) for family in candidates]
+        counts = [(sum(family.match(name) is not None for name in names), family) for family in candidates]
         most, best = max(counts, key=lambda count: count[0], default=(0, None))
         if most:
             return best
     return None
 
 
-def _named(family: Family, tensors: Mapping[str, TensorInfo]) -> int:
-    """How many different sites the family finds among the matrices."""
-    found = (family.match(name) for name, info in tensors.items() if len(info.shape) > 1)
-    return len({(rule.site, *numbers.values()) for rule, numbers, _ in filter(None, found)})
+def _one_of_each_kind(tensors: Mapping[str, TensorInfo]) -> list[str]:
+    """The names of the matrices, of those that differ in numbers alone only the first."""
+    kinds: dict[str, str] = {}
+    for name, info in tensors.items():
+        if len(info.shape) > 1:
+            kinds.setdefault(_NUMBER.sub("#", name), name)
+    return list(kinds.values())
 
 
 def _no_matrix(info: TensorInfo) -> str:
@@ -122,9 +129,9 @@ def _generic(info: TensorInfo, notes: tuple[str, ...]) -> Iterator[Piece]:
         yield piece(Site("other", info.name), info, Cut(), notes)
     elif info.shape[0] == 1:
         yield piece(Site("other", info.name), info, Cut(expert=0), notes)
-    elif len(info.shape) == 3 and "expert" in info.name:
+    elif len(info.shape) == 3 and info.shape[0] and "expert" in info.name:
         for expert in range(info.shape[0]):
-            yield piece(Site("other", f"{info.name}.{expert}"), info, Cut(expert=expert), notes)
+            yield piece(Site("other", f"{info.name}[{expert}]"), info, Cut(expert=expert), notes)
     else:
         yield piece(Site("other", info.name), info, Cut(), (*notes, "kernel"))
 

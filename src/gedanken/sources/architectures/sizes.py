@@ -49,7 +49,7 @@ def sizes(config: Mapping[str, Any]) -> dict[str, int]:
     heads = found["heads"]
     # Multi-query attention has one key-value head [@shazeer2019mqa], whatever count stands beside that flag.
     if flat.get("multi_query") and not flat.get("new_decoder_architecture"):
-        found["kv_heads"] = 2
+        found["kv_heads"] = 1
     kv_heads = found.setdefault("kv_heads", heads)
     if "nope" in found and "rope" in found:
         found["head"] = found["nope"] + found["rope"]

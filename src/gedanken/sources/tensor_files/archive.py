@@ -1,13 +1,35 @@
 """The directory of a zip archive: `.npz` files and PyTorch's files are such archives."""
 
+import struct
 import zipfile
+import zlib
 
 from gedanken.sources.tensor_files.checks import shown
 from gedanken.sources.tensor_files.file_bytes import FileBytes
 from gedanken.status import Failure
 
-ZIP_ERRORS = (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError)
-"""What zipfile raises on a broken directory, an unknown compression or an encrypted member."""
+_FIRST = b"PK\3\4"
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
+"""What zipfile raises on a broken directory or member, an unknown compression or an encrypted member."""
+
+
+def is_archive(file: FileBytes) -> bool:
+    """Whether the file begins as a zip archive does. Raises Failure if it cannot be read."""
+    try:
+        return file.size > len(_FIRST) and file.read(0, len(_FIRST)) == _FIRST
+    except (OSError, EOFError) as error:
+        raise Failure(f"{file.path} could not be read: {error}.") from error
 
 
 def members(file: FileBytes) -> list[zipfile.ZipInfo]:

@@ -88,7 +88,7 @@ def _as_array(value: Any, name: str, label: str) -> Any:
 
 
 def _info(name: str, array: Any) -> TensorInfo:
-    encoding = encoding_of(str(array.dtype))
+    encoding = encoding_of(str(array.dtype) if is_tensor(array) else array.dtype.name)
     size = array.numel() * array.element_size() if is_tensor(array) else array.nbytes
     return TensorInfo(name, tuple(array.shape), encoding.word, size)
 

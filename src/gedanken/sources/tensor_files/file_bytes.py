@@ -75,7 +75,7 @@ class FileBytes:
 
         Depends on the content alone, not on the file's name or date. Raises Failure if it cannot be read.
         """
-        offsets = sorted(offsets)
+        offsets = sorted(offset for offset in offsets if 0 <= offset < self.size)
         even = (self.size * i // _EVEN_STRETCHES for i in range(_EVEN_STRETCHES))
         last = max(0, self.size - _STRETCH)
         sampled = sorted({*even, *offsets[:: max(1, -(-len(offsets) // _EXTRA_STRETCHES))], last})

@@ -75,6 +75,8 @@ def _members(file: FileBytes, stream: BinaryIO) -> list[tuple[TensorInfo, Place]
             if not member.filename.endswith(".npy"):
                 continue
             name = member.filename.removesuffix(".npy")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Failure(f"{file.path}: {shown(name)} is compressed in a way that NumPy does not write.")
             if member.file_size > _MOST_INFLATED * (member.compress_size + 1) + _LONGEST_HEADER:
                 raise Failure(f"{file.path}: {shown(name)} claims to unpack to {member.file_size} bytes.")
             with packed.open(member) as unpacked:

@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -68,7 +69,7 @@ class TorchFile(TensorFile):
             raise Refusal(Flag.unreadable, f"{name} of {self.label} could not be read: {failure}") from failure
 
     def fingerprint(self) -> str:
-        return archive.fingerprint(self.file) if zipfile.is_zipfile(self.label) else self.file.fingerprint()
+        return archive.fingerprint(self.file) if archive.is_archive(self.file) else self.file.fingerprint()
 
     def close(self) -> None:
         self._arrays = None
@@ -90,11 +91,14 @@ def _loaded(file: FileBytes) -> Mapping[str, Any]:
         raise Failure(f"{file.path} needs PyTorch to be read.", "pip install 'gedanken[torch]'")
     import torch
 
-    zipped = zipfile.is_zipfile(file.path)
+    zipped = archive.is_archive(file)
     if zipped and any("/code/" in member.filename for member in archive.members(file)):
         raise Failure(f"{file.path} contains code (TorchScript), not only tensors; it was not loaded.")
     try:
-        loaded = torch.load(file.path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():
+            # torch asks the reader of a damaged file to report it to PyTorch.
+            warnings.simplefilter("ignore")
+            loaded = torch.load(file.path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         found = _FORBIDDEN.search(str(error))
         if found:
