@@ -85,11 +85,11 @@ def _draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:
         for capture in task.captures()
         for request in nulls.requests(capture, task.plan.reading(capture), task.plan.draws)
     ]
-    futures = {
-        request: [pool.submit(nulls.draw, *chunk) for chunk in nulls.chunks(request)]
+    submitted = [
+        (request, [pool.submit(nulls.draw, *chunk) for chunk in nulls.chunks(request)])
         for request in nulls.missing(wanted, lab)
-    }
-    for request, pieces in futures.items():
+    ]
+    for request, pieces in submitted:
         nulls.keep(request, [piece.result() for piece in pieces], lab)
 
 

@@ -13,7 +13,10 @@ from gedanken.sources.tensor_files.arrays import Arrays, is_module
 from gedanken.status import Failure, Flag, Refusal
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ">f4"])
+DTYPES = [np.float64, np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ">f4"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_numpy_arrays(rng, dtype):
     array = rng.normal(size=(5, 3)).astype(dtype)
     file = Arrays({"w": array})

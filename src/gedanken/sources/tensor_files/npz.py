@@ -32,7 +32,7 @@ _KINDS = {"f": "F", "i": "I", "u": "U"}
 
 
 class NpzFile(FlatTensorFile):
-    """One `.npz` or `.npy` file; the array of an `.npy` is called by the file's stem. Raises Failure if it is broken."""
+    """One `.npz` or `.npy` file; an `.npy`'s array is called by the file's stem. Raises Failure if it is broken."""
 
     def __init__(self, path: str | os.PathLike):
         file = FileBytes.of(path)

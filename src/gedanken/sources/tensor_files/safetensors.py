@@ -87,9 +87,8 @@ def _tensor(name: str, entry: Any, room: int, label: str) -> tuple[TensorInfo, E
     info = TensorInfo(name, checked_shape(entry["shape"], label, name), word, end - begin)
     encoding = encoding_of(word)
     if encoding.size and info.size * encoding.size != info.nbytes * encoding.block:
-        raise Failure(
-            f"{label}: {shown(name)} of shape {list(info.shape)} and dtype {word} does not fill its {info.nbytes} bytes."
-        )
+        held = f"{shown(name)} of shape {list(info.shape)} and dtype {word}"
+        raise Failure(f"{label}: {held} does not fill its {info.nbytes} bytes.")
     return info, encoding, begin
 
 

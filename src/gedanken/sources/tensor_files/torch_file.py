@@ -102,7 +102,8 @@ def _loaded(file: FileBytes) -> Mapping[str, Any]:
     except pickle.UnpicklingError as error:
         found = _FORBIDDEN.search(str(error))
         if found:
-            raise Failure(f"{file.path} contains code ({shown(found[1] or found[2])}), not only tensors; it was not loaded.") from error
+            code = shown(found[1] or found[2])
+            raise Failure(f"{file.path} contains code ({code}), not only tensors; it was not loaded.") from error
         raise Failure(f"{file.path} is broken: it could not be unpickled.") from error
     except _BROKEN as error:
         raise Failure(f"{file.path} is broken or no PyTorch file ({type(error).__name__}).") from error
