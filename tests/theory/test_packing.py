@@ -62,7 +62,8 @@ def test_published_rows(model, d, overlap, printed, log10_full, guarantee):
     # ε is printed to 5 decimals: half a unit of it, times the elasticity, and half a unit of the printed k.
     tolerance = full.elasticity(d, overlap) * 5e-6 / overlap + 5e-3 / float(f"{printed:.2e}"[:4])
     assert math.exp(full.log_capacity(d, overlap)) == pytest.approx(printed, rel=tolerance)
-    assert math.exp(packing.log_greedy_guarantee(overlap, d)) == pytest.approx(guarantee, rel=0.05)  # printed to 2 digits
+    # printed to 2 or 3 digits
+    assert math.exp(packing.log_greedy_guarantee(overlap, d)) == pytest.approx(guarantee, rel=0.05)
     assert full.is_extrapolated(d, overlap)
     assert packing.orthogonality_class(overlap) == "near_orthogonal"
 

@@ -38,14 +38,14 @@ def findings(lab, count: int = 3) -> list[str]:
 
 
 def ranked_findings(lab, count: int = 3) -> list[Finding]:
-    """Findings by size of effect, one of each kind first, spread over the models where there are several.
+    """Findings by size of effect, one of each kind and variable first, spread over the models where there are several.
 
     Only effects that survive the false-discovery rate are candidates; refusals fill up when there are too few.
     """
     table = judged(lab)
     candidates = sorted(contrasts.all_findings(table), key=lambda f: (-f.size, f.run, f.sentence))
     chosen: list[Finding] = []
-    for rule in (_new_kind_new_run, _new_kind, _new_claim):
+    for rule in (_all_new, _new_kind_and_variable, _new_kind, _new_claim):
         for finding in candidates:
             if len(chosen) < count and rule(finding, chosen):
                 chosen.append(finding)
@@ -83,8 +83,12 @@ def summarise(lab, table: pl.DataFrame | None = None) -> list[Summary]:
     return found
 
 
-def _new_kind_new_run(finding: Finding, chosen: list[Finding]) -> bool:
-    return all(finding.kind != other.kind and finding.run != other.run for other in chosen)
+def _all_new(finding: Finding, chosen: list[Finding]) -> bool:
+    return all(finding.run != other.run for other in chosen) and _new_kind_and_variable(finding, chosen)
+
+
+def _new_kind_and_variable(finding: Finding, chosen: list[Finding]) -> bool:
+    return all(finding.kind != other.kind and finding.gloss != other.gloss for other in chosen)
 
 
 def _new_kind(finding: Finding, chosen: list[Finding]) -> bool:

@@ -40,7 +40,7 @@ def check(file: Annotated[Path, typer.Argument(help="A Python file that defines 
     """Run the conformance suite on an instrument of one's own. The file is executed."""
     from gedanken.instruments import catalogue, conformance
 
-    results = list(conformance.checks(catalogue.load_file(file)))
+    results = list(conformance.conformance(catalogue.load_file(file)))
     if as_json:
         show([{"check": r.name, "ok": r.ok, "sentence": r.sentence} for r in results], True)
     else:

@@ -24,7 +24,7 @@ def law_band(value: float, law: Any, change: Callable[[float], float] = float, n
 
 @dataclass(frozen=True, slots=True)
 class LargestOf:
-    """The law of the largest of `count` independent draws from a (frozen scipy) law: F(x)^count, computed from tails."""
+    """The law of the largest of `count` independent draws from a (frozen scipy) law: F(x)^count, from tails."""
 
     law: Any
     count: float

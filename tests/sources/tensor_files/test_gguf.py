@@ -161,7 +161,7 @@ LIES = {
     "name not text": (header([(b"\xff", (4,), 0, 0)]) + DATA, "not text"),
     "alignment 3": (header(keys=key(b"general.alignment", 4, struct.pack("<I", 3)), key_count=1) + DATA, "alignment"),
     "alignment 0": (header(keys=key(b"general.alignment", 4, struct.pack("<I", 0)), key_count=1) + DATA, "alignment"),
-    "alignment text": (header(keys=key(b"general.alignment", 8, struct.pack("<Q", 0)), key_count=1) + DATA, "alignment"),
+    "alignment text": (header(keys=key(b"general.alignment", 8, b"\0" * 8), key_count=1) + DATA, "alignment"),
     "five dimensions": (header([(b"w", (1,) * 5, 0, 0)]) + DATA, "w has 5 dimensions"),
     "2**32 dimensions": (header(tensor_count=1) + struct.pack("<Q", 1) + b"w" + b"\xff" * 40, "dimensions"),
     "2**63 columns": (header([(b"w", (2**63,), 0, 0)]) + DATA, "shape of w"),
@@ -190,6 +190,13 @@ def test_a_format_nobody_decodes_is_refused_alone(path, kind, word):
         file.read("odd")
     assert caught.value.flag is Flag.undecodable
     np.testing.assert_array_equal(file.read("w"), np.zeros(4))
+
+
+def test_a_tensor_without_entries_is_read_wherever_it_claims_to_lie(path):
+    path.write_bytes(header([(b"w", (0, 3), 0, 2**63)]) + DATA)
+    file = GGUFFile(path)
+    assert file.read("w").shape == (3, 0)
+    assert file.fingerprint()
 
 
 def test_every_truncation_fails(path, rng):

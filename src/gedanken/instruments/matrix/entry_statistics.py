@@ -9,10 +9,11 @@ Reads. A matrix, in row blocks.
 Null. N independent normal entries: kurtosis 0 ± √(24/N); the largest |z| of N. The standard deviation sets the scale
 and has none.
 
-Fails when. All entries are equal. Heavy-tailed entries can come from a few large rows or columns of normal entries: look
-at the outlier coordinates.
+Fails when. All entries are equal. Heavy-tailed entries can come from a few large rows or columns of normal entries:
+look at the outlier coordinates.
 
-Reference. Variance of the sample kurtosis under normality [@fisher1930moments]; largest of N [@gumbel1958statistics, §1.2].
+Reference. Variance of the sample kurtosis under normality [@fisher1930moments]; largest of N [@gumbel1958statistics,
+§1.2].
 """
 
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class EntryStatistics(Instrument):
             no_null="it sets the scale of the null",
         ),
         Variable("entry_kurtosis", "γ₂", "1", "excess kurtosis of the entries", (-2, None)),
-        Variable("largest_entry", "max|w|/s", "1", "largest distance of an entry from the mean, in entry_std", (1, None)),
+        Variable("largest_entry", "max|w|/s", "1", "largest |entry − mean| over entry_std", (1, None)),
     )
     symmetries = frozenset(
         {Symmetry.scale, Symmetry.sign, Symmetry.transpose, Symmetry.row_permutation, Symmetry.col_permutation}

@@ -7,8 +7,8 @@ columns are coordinates and rows tokens.
 
 Reads. A matrix, in row blocks.
 
-Null. Independent normal entries of one variance: the squared norms are that times χ² of the column's (row's) length, and
-the largest of them is taken over as many.
+Null. Independent normal entries of one variance: the squared norms are that times χ² of the column's (row's) length,
+and the largest of them is taken over as many.
 
 Fails when. There are fewer than three columns (rows), or more than half of them are zero. Every trained matrix lies
 outside the narrow null: look at the size of the ratio.
@@ -43,12 +43,10 @@ class OutlierCoordinates(Instrument):
 
     reads = Kind.matrix
     variables = (
-        Variable("outlier_column_ratio", "max‖w·j‖/med", "1", "largest column norm over the median one", (1, None), scale="log"),
-        Variable("outlier_row_ratio", "max‖wi·‖/med", "1", "largest row norm over the median one", (1, None), scale="log"),
-        Variable("top_column_share", "max‖w·j‖²/‖W‖²", "1", "largest column's share of the squared Frobenius norm", (0, 1)),
-        Variable(
-            "outlier_columns", "‖w·j‖/med", "1", "norms of the largest columns over the median, by index", (0, None), curve=True
-        ),
+        Variable("outlier_column_ratio", "c₁/c̃", "1", "largest column norm over the median", (1, None), scale="log"),
+        Variable("outlier_row_ratio", "r₁/r̃", "1", "largest row norm over the median", (1, None), scale="log"),
+        Variable("top_column_share", "c₁²/‖W‖²", "1", "largest column's share of the squared Frobenius norm", (0, 1)),
+        Variable("outlier_columns", "c/c̃", "1", "largest column norms over the median", (0, None), curve=True),
     )
     symmetries = frozenset({Symmetry.scale, Symmetry.sign, Symmetry.row_permutation, Symmetry.col_permutation})
 
@@ -69,7 +67,7 @@ class OutlierCoordinates(Instrument):
 
     @staticmethod
     def _null_of_ranks(listed: int, count: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """95 % bands of the largest, second largest … of `count` norms of `length` normal entries, over the median norm.
+        """95 % bands of the largest, second … of `count` norms of `length` normal entries, over the median norm.
 
         The upper tail at the k-th largest of m draws follows Beta(k, m − k + 1) [@david2003order, §2.1].
         """

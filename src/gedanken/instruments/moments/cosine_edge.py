@@ -1,9 +1,9 @@
 """The overlap that a set of directions tolerates: mean, spread and edge of all pairwise cosines, exactly.
 
 What. Over the n(n−1)/2 pairs of unit rows: μ = mean cosine, σ = its standard deviation, ε = μ + zσ (the paper's
-"accepted deviation", z = 2). Between −1 and 1 + z, no unit. From ‖Σu‖² and ‖Σuuᵀ‖_F² alone, so no pair is formed.
-For n ≫ P, ε ≈ R² + z√(1/P − R⁴) with R the polarization and P the participation ratio of the second moment. The
-standard error means "another draw of such rows"; for quantised weights the interval also covers the storage noise.
+"accepted deviation", z = 2). Between −1 and 1 + z, no unit. From ‖Σu‖² and ‖Σuuᵀ‖_F² alone, so no pair is formed. For n
+≫ P, ε ≈ R² + z√(1/P − R⁴) with R the polarization and P the participation ratio of the second moment. The standard
+error means "another draw of such rows"; for quantised weights the interval also covers the storage noise.
 
 Reads. Moments of unit rows; with `centred`, the mean row is subtracted first, which separates a common direction from
 spread.
@@ -14,7 +14,8 @@ Every trained table differs significantly; the ratio to the null is what to look
 Fails when. There are fewer than two rows or coordinates. A large mean comes from one common direction, not from many
 related rows: look at the centred setting. μ + 2σ is the 97.7 % point only for a normal law.
 
-Reference. ε as defined in [@guha2026representational, §4]; error from the row and pair terms of [@hoeffding1948class, §5].
+Reference. ε as defined in [@guha2026representational, §4]; error from the row and pair terms of [@hoeffding1948class,
+§5].
 """
 
 import math
@@ -37,14 +38,14 @@ class CosineEdge(Instrument):
     """ε = μ + zσ of the pairwise cosines."""
 
     z: float = 2.0
-    """Multiplier of the spread; 2 in the paper, 3 in its code as the exaggerated value [@guha2026representational, §4]."""
+    """Multiplier of the spread: 2 in the paper, 3 in its code as exaggerated value [@guha2026representational, §4]."""
     centred: bool = False
 
     reads = Kind.moments
     variables = (
         Variable("cosine_mean", "μ", "1", "mean cosine over all pairs of rows", (-1, 1)),
         Variable("cosine_spread", "σ", "1", "standard deviation of the cosine over all pairs of rows", (0, 1)),
-        Variable("cosine_edge", "ε", "1", "mean plus z spreads of the pairwise cosines", aliases=("accepted_deviation",)),
+        Variable("cosine_edge", "ε", "1", "mean cosine plus z spreads of it", aliases=("accepted_deviation",)),
     )
     symmetries = frozenset(
         {Symmetry.scale, Symmetry.sign, Symmetry.right_rotation, Symmetry.row_permutation, Symmetry.col_permutation}
@@ -103,7 +104,7 @@ class CosineEdge(Instrument):
 
 
 def pairs_of(moments: Moments) -> cosines.PairCosines:
-    """Mean and mean square of the pairwise cosines of unit rows. Raises Refusal(too_small) below 2 rows or coordinates."""
+    """Mean and mean square of cosines between unit rows. Raises Refusal(too_small) below 2 rows or coordinates."""
     n, d = moments.n, moments.dimension
     if n < 2 or d < 2:
         raise Refusal(Flag.too_small, f"{n} rows of {d} coordinates: pairwise cosines need at least two of each")

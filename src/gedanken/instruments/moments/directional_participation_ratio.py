@@ -8,7 +8,8 @@ Reads. Moments of unit rows.
 
 Null. n independent normal rows: mean c² is 1/d ± √(2(d−1)/(d²(d+2)N)), so P = nd/(n + d − 1).
 
-Fails when. There are fewer than two rows or coordinates. One common direction alone lowers it: compare the polarization.
+Fails when. There are fewer than two rows or coordinates. One common direction alone lowers it: compare the
+polarization.
 
 Reference. Participation ratio of a covariance, [@gao2017theory, §2]; its identity with the mean squared cosine is the
 first-order Welch relation [@welch1974lower, eq. 3].
@@ -67,9 +68,9 @@ class DirectionalParticipationRatio(Instrument):
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         d, name = 16, "directional_participation_ratio"
-        basis = np.eye(d)
-        yield KnownCase("copies of orthonormal rows", Moments.of(np.tile(basis, (5, 1))), {name: (d, 1e-12 * d)}, "M ∝ I")
-        yield KnownCase("equal rows", Moments.of(np.tile(basis[0], (d, 1))), {name: (1.0, 1e-12)}, "M has rank one")
+        copies, equal = np.tile(np.eye(d), (5, 1)), np.tile(np.eye(d)[0], (d, 1))
+        yield KnownCase("copies of orthonormal rows", Moments.of(copies), {name: (d, 1e-12 * d)}, "M ∝ I")
+        yield KnownCase("equal rows", Moments.of(equal), {name: (1.0, 1e-12)}, "M has rank one")
 
 
 def _ratio(square: float, n: int) -> float:

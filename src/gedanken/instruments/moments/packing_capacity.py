@@ -1,17 +1,18 @@
 """How many directions a published formula allows at the overlap that a table tolerates: an estimate, not a bound.
 
-What. log₁₀ k(d, ε) with ε = μ + zσ, by one named form: `full` k = (d·exp((d^c ε²/C)^{1/b}))^{1/a}, `ratio`
-k = d·exp(dε²/C), `jl` and `jl_random` k = exp(dε²/C) with C = 8 (proven) and 3.029 (fitted to random vectors). Beside
-it the excess log₁₀(k/k₀) over the same formula at ε₀ = z/√d, the overlap of a random table. Larger means more spread
+What. log₁₀ k(d, ε) with ε = μ + zσ, by one named form: `full` k = (d·exp((d^c ε²/C)^{1/b}))^{1/a}, `ratio` k =
+d·exp(dε²/C), `jl` and `jl_random` k = exp(dε²/C) with C = 8 (proven) and 3.029 (fitted to random vectors). Beside it
+the excess log₁₀(k/k₀) over the same formula at ε₀ = z/√d, the overlap of a random table. Larger means more spread
 cosines, not a better packing.
 
 Reads. Moments of unit rows.
 
 Null. The formula at the edge ε of n independent normal rows: about 21 d at d = 4096 by `full`, 22 d by `ratio`.
 
-Fails when. μ + 2σ ≥ 0.1: the table is not nearly orthogonal, and the formula's value is vacuous (refused). The constants come
-from k ≤ 32,000 and d ≤ 4096, beyond which the forms disagree by orders of magnitude (`extrapolated`). A value below what
-greedy choice guarantees is no bound of any sort (`below_guarantee`). One per cent of ε is 8 to 20 per cent of k.
+Fails when. μ + 2σ ≥ 0.1: the table is not nearly orthogonal, and the formula's value is vacuous (refused). The
+constants come from k ≤ 32,000 and d ≤ 4096, beyond which the forms disagree by orders of magnitude (`extrapolated`). A
+value below what greedy choice guarantees is no bound of any sort (`below_guarantee`). One per cent of ε is 8 to 20 per
+cent of k.
 
 Reference. Forms and constants [@guha2026representational, §3]; greedy bound and null are of this project.
 """
@@ -123,5 +124,5 @@ def refuse_unless_near_orthogonal(edge: float) -> None:
         place = "lies in the gap from 0.1 to 0.2" if packing.orthogonality_class(edge) == "gap" else "is above 0.2"
         raise Refusal(
             Flag.not_near_orthogonal,
-            f"ε = {edge:.3f} {place}: the rows are not nearly orthogonal, and a packing formula's value would be vacuous",
+            f"ε = {edge:.3f} {place}: the rows are not nearly orthogonal, and a packing formula would be vacuous",
         )

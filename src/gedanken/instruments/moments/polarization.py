@@ -8,7 +8,8 @@ Reads. Moments of unit rows.
 
 Null. n independent normal rows: R follows χ_d/√(nd), the anisotropy (χ²_d/d − 1)/√(n(n−1)).
 
-Fails when. There are fewer than two rows or coordinates. Neither tells one tight group of rows from a small lean of all.
+Fails when. There are fewer than two rows or coordinates. Neither tells one tight group of rows from a small lean of
+all.
 
 Reference. Mean cosine as a measure of anisotropy, [@ethayarajh2019contextual, §3.3].
 """

@@ -1,8 +1,8 @@
 """What a vocabulary leaves of the directions that a packing formula allows.
 
 What. feature_budget = k − mV and vocabulary_share = mV/k, with k the packing capacity, V the rows kept and m the number
-of such tables that share the space: 1 if W_E is W_U, 2 if they are separate (the field `copies`). A negative budget
-is reported as such. Both inherit the interval of k.
+of such tables that share the space: 1 if W_E is W_U, 2 if they are separate (the field `copies`). A negative budget is
+reported as such. Both inherit the interval of k.
 
 Reads. Moments of unit rows.
 

@@ -1,15 +1,15 @@
 """The least overlap that so many directions in so many dimensions must have.
 
-What. welch_bound: no n unit rows in d dimensions have a smaller largest |cos|, max over s of
-((n/C(d+s−1, s) − 1)/(n − 1))^{1/(2s)}. cosine_edge_floor: with zero mean cosine no table has a smaller ε than
-z√((n − d)/(d(n − 1))), its value at first order. Both in [0, z], 0 for n ≤ d, no unit.
+What. welch_bound: no n unit rows in d dimensions have a smaller largest |cos|, max over s of ((n/C(d+s−1, s) − 1)/(n −
+1))^{1/(2s)}. cosine_edge_floor: with zero mean cosine no table has a smaller ε than z√((n − d)/(d(n − 1))), its value
+at first order. Both in [0, z], 0 for n ≤ d, no unit.
 
 Reads. Moments of unit rows, of which only n and d matter.
 
 Null. None: both are properties of the shape.
 
-Fails when. There are fewer than two rows or coordinates. The bound is loose for n ≫ d²: best known packings lie 1.3 to 3
-times above it.
+Fails when. There are fewer than two rows or coordinates. The bound is loose for n ≫ d²: best known packings lie 1.3 to
+3 times above it.
 
 Reference. [@welch1974lower, eq. 6].
 """

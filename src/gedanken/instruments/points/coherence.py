@@ -35,7 +35,7 @@ class Coherence(Instrument):
 
     reads = Kind.points
     variables = (
-        Variable("coherence", "max|c|", "1", "largest |cos| over the pairs of the sample", (0, 1), aliases=("mutual_coherence",)),
+        Variable("coherence", "max|c|", "1", "largest |cos| of a sampled pair", (0, 1), aliases=("mutual_coherence",)),
     )
     symmetries = OF_DIRECTIONS
 

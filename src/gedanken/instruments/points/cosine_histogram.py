@@ -27,8 +27,11 @@ from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
 from gedanken.kinds import Kind
 
 BINS = 300
+"""On [−1, 1], as in the paper's code."""
 DRAWN = 60
+"""At most so many are kept, so that a page of them stays small."""
 ENDS = (1e-4, 1 - 1e-4)
+"""Shares of the pairs at which the drawn range ends."""
 
 
 @final
@@ -40,9 +43,7 @@ class CosineHistogram(Instrument):
 
     reads = Kind.points
     variables = (
-        Variable(
-            "cosine_histogram", "h(c)", "%", "per cent of pairs per 1/150 of the cosine, against the cosine", (0, 100), curve=True
-        ),
+        Variable("cosine_histogram", "h(c)", "%", "per cent of pairs per 1/150 of the cosine", (0, 100), curve=True),
     )
     symmetries = OF_DIRECTIONS
 
@@ -54,10 +55,11 @@ class CosineHistogram(Instrument):
         # A cosine on a bin edge (0, ±1 exactly) must not fall to either side by rounding.
         shares = np.histogram(np.round(pairs, 12), edges)[0] / len(pairs)
         expected = np.diff(stats.beta.cdf((1 + edges) / 2, half, half))
-        bins = _drawn(shares, expected)
-        centres, shares, expected = (_thinned(part[bins]) for part in ((edges[1:] + edges[:-1]) / 2, shares, expected))
-        merged = np.ceil((bins.stop - bins.start) / len(centres))
-        wobble = NORMAL_975 * np.sqrt(expected * (1 - expected) / (len(pairs) * merged))
+        bins, size = _drawn(shares, expected)
+        centres, shares, expected = (
+            part[bins].reshape(-1, size).mean(axis=1) for part in ((edges[1:] + edges[:-1]) / 2, shares, expected)
+        )
+        wobble = NORMAL_975 * np.sqrt(expected * (1 - size * expected) / (len(pairs) * size))
         low, high = np.maximum(expected - wobble, 0), expected + wobble
         curve = Curve(centres, 100 * shares, null_low=100 * low, null_high=100 * high, n=n, flags=flags)
         return {"cosine_histogram": curve}
@@ -71,15 +73,16 @@ class CosineHistogram(Instrument):
         yield KnownCase("orthonormal rows", np.eye(8, d), {"cosine_histogram": (heights, 1e-12)}, "every cosine is 0")
 
 
-def _drawn(*shares: Float[np.ndarray, " bins"]) -> slice:
-    """The bins between the end points of whichever histogram reaches further."""
+def _drawn(*shares: Float[np.ndarray, " bins"]) -> tuple[slice, int]:
+    """The bins between the end points of whichever histogram reaches further, and how many of them make one drawn bin.
+
+    The slice begins and ends on drawn bins: 300 is a multiple of 1 to 5, and groups of 5 always suffice.
+    """
     sums = [np.cumsum(each) for each in shares]
     first = min(int(np.searchsorted(total, ENDS[0])) for total in sums)
-    last = max(int(np.searchsorted(total, ENDS[1])) for total in sums)
-    return slice(first, min(last, BINS - 1) + 1)
-
-
-def _thinned(values: Float[np.ndarray, " bins"]) -> Float[np.ndarray, " drawn"]:
-    """Means over neighbouring groups, as few to a group as leave at most DRAWN; a short last group is averaged as it is."""
-    size = -(-len(values) // DRAWN)
-    return np.array([values[start : start + size].mean() for start in range(0, len(values), size)])
+    last = min(max(int(np.searchsorted(total, ENDS[1])) for total in sums), BINS - 1)
+    for size in range(1, 6):
+        start, stop = first // size, last // size + 1
+        if stop - start <= DRAWN:
+            break
+    return slice(start * size, stop * size), size

@@ -1,14 +1,14 @@
 """Where the pairwise cosines of a set of points lie: quantiles, shares beyond the edge, asymmetry.
 
 What. Quantiles of c = cos and of |c| over all pairs, as curves against the level p. Shares of the pairs with c > ε and
-with |c| > ε, ε = μ + 2σ of the same pairs (2.28 % and 4.55 % for a normal law). cosine_asymmetry
-A = q₀.₉₉₉ + q₀.₀₀₁ − 2q₀.₅, positive if the right tail is the longer. No unit. Errors mean "another draw of such rows":
-from the spread over rows of each row's own share F_i(q) of cosines below q, sd(2F_i)/(√n f(q)).
+with |c| > ε, ε = μ + 2σ of the same pairs (2.28 % and 4.55 % for a normal law). cosine_asymmetry A = q₀.₉₉₉ + q₀.₀₀₁ −
+2q₀.₅, positive if the right tail is the longer. No unit. Errors mean "another draw of such rows": from the spread over
+rows of each row's own share F_i(q) of cosines below q, sd(2F_i)/(√n f(q)).
 
 Reads. Points, of which at most a bounded even sample is used (flag `sampled`); rows of norm zero are left out.
 
-Null. Independent directions: c² follows Beta(½, (d−1)/2) and pairs are uncorrelated, so a share p has variance
-p(1 − p)/N, N = n(n−1)/2; for the shares beyond ε this is an upper bound, since ε moves with them.
+Null. Independent directions: c² follows Beta(½, (d−1)/2) and pairs are uncorrelated, so a share p has variance p(1 −
+p)/N, N = n(n−1)/2; for the shares beyond ε this is an upper bound, since ε moves with them.
 
 Fails when. There are fewer than ten rows. Fewer than ten pairs beyond a level leave it to chance (flag `short_tail`).
 
@@ -46,9 +46,9 @@ class CosineQuantile(Instrument):
 
     reads = Kind.points
     variables = (
-        Variable("cosine_quantile", "q_p(c)", "1", "quantile of the cosine over pairs, against its level", (-1, 1), curve=True),
+        Variable("cosine_quantile", "q_p(c)", "1", "quantile of cos, against its level", (-1, 1), curve=True),
         Variable(
-            "absolute_cosine_quantile", "q_p(|c|)", "1", "quantile of |cos| over pairs, against its level", (0, 1), curve=True
+            "absolute_cosine_quantile", "q_p(|c|)", "1", "quantile of |cos|, against its level", (0, 1), curve=True
         ),
         Variable("cosine_exceedance", "P(c > ε)", "1", "share of pairs with a cosine above μ + 2σ", (0, 1)),
         Variable("absolute_cosine_exceedance", "P(|c| > ε)", "1", "share of pairs with |cos| above μ + 2σ", (0, 1)),

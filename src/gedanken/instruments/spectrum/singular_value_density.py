@@ -5,11 +5,11 @@ if outliers lie beyond (their number is outlier_count); y against the middle of 
 
 Reads. spectrum.
 
-Null. The Marchenko–Pastur law of an m × n matrix whose entry variance is fitted to the bulk, averaged over each bin. It is
-drawn as a line: the eigenvalues of noise are so rigid that their histogram hardly scatters.
+Null. The Marchenko–Pastur law of an m × n matrix whose entry variance is fitted to the bulk, averaged over each bin; where
+no bulk can be fitted (flag `poor_fit`), that of a matrix with the same mean squared entry. It is drawn as a line: the
+eigenvalues of noise are so rigid that their histogram hardly scatters.
 
-Fails when. Fewer than ten values lie above rounding. For products of thin factors, and where the bulk cannot be fitted, the
-density is given without a law.
+Fails when. Fewer than ten values lie above rounding. For products of thin factors the density is given without a law.
 
 Reference. [@marchenko1967distribution; @bai2010spectral, §3.1].
 """
@@ -52,14 +52,13 @@ class SingularValueDensity(Instrument):
         values, flags = resolved(array, SMALLEST)
         scale = float(values[0])
         values = values / scale
-        variance = self._variance(values, array)
+        variance, doubts = self._variance(values, array)
+        flags += doubts
         edges = self._edges(values, array, variance)
         widths = np.diff(edges)
         density = np.histogram(values, edges)[0] / len(values) / widths
         null = None
-        if variance is None:
-            flags += (Flag.no_null,)
-        else:
+        if variance is not None:
             null = np.diff(law.singular_value_cdf(edges, array.rows, array.cols, variance)) / widths / scale
         centres = scale * (edges[1:] + edges[:-1]) / 2
         curve = Curve(centres, density / scale, null_low=null, null_high=null, n=len(values), flags=flags)
@@ -75,11 +74,14 @@ class SingularValueDensity(Instrument):
         # A hair beyond both ends, so that rounding leaves no value outside.
         return np.linspace(bottom * (1 - 1e-12), top * (1 + 1e-12), self.bins + 1)
 
-    def _variance(self, values: np.ndarray, array: Spectrum) -> float | None:
+    def _variance(self, values: np.ndarray, array: Spectrum) -> tuple[float | None, tuple[Flag, ...]]:
+        """Entry variance of the law to draw, and what must be said of it."""
         if array.rank_bound is not None:
-            return None
+            return None, (Flag.no_null,)
         fit = law.fit_bulk(values**2, array.rows, array.cols)
-        return fit.variance if fit.outliers <= MOST_OUTLIERS * len(values) else None
+        if fit.outliers <= MOST_OUTLIERS * len(values):
+            return fit.variance, ()
+        return float(values @ values) / (array.rows * array.cols), (Flag.poor_fit,)
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         equal = np.zeros(self.bins)

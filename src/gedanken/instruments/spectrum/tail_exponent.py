@@ -40,6 +40,7 @@ RELIABLE = 50
 DOUBT = 0.1
 """Level at which a rival counts as better [@clauset2009power, §5.1]."""
 
+_P = "it is itself a p-value"
 _UNIT = "depends on the unit of the weights, which no null fixes"
 
 
@@ -63,9 +64,9 @@ class TailExponent(Instrument):
         ),
         Variable("tail_count", "n", "1", "number of eigenvalues in the fitted tail", (1, None), scale="log"),
         Variable("exponential_ratio", "ℛ_exp", "nat", "log-likelihood per value, power law minus exponential"),
-        Variable("exponential_p", "p_exp", "1", "two-sided p of the comparison with the exponential law", (0, 1)),
+        Variable("exponential_p", "p_exp", "1", "two-sided p of the comparison with the exponential law", (0, 1), no_null=_P),
         Variable("lognormal_ratio", "ℛ_ln", "nat", "log-likelihood per value, power law minus log-normal"),
-        Variable("lognormal_p", "p_ln", "1", "two-sided p of the comparison with the log-normal law", (0, 1)),
+        Variable("lognormal_p", "p_ln", "1", "two-sided p of the comparison with the log-normal law", (0, 1), no_null=_P),
         Variable(
             "alpha_hat", "α̂", "1", "tail exponent times log₁₀ of the largest eigenvalue", degree=None, no_null=_UNIT,
             aliases=("alpha_weighted",),

@@ -69,6 +69,8 @@ class FlatTensorFile(TensorFile):
     def _entries(self, place: Place, first: int, last: int) -> np.ndarray:
         """Entries first:last in stored order."""
         encoding = place.encoding
+        if first == last:
+            return np.empty(0, encoding.decoded)
         block_first, block_last = first // encoding.block, -(-last // encoding.block)
         skipped = block_first * encoding.block
         out = np.empty((block_last - block_first) * encoding.block, encoding.decoded)

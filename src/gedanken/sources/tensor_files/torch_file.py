@@ -127,4 +127,5 @@ def _tensors(state: Mapping[str, Any], file: FileBytes) -> dict[str, Any]:
 
 def _notes(loaded: Mapping[str, Any]) -> dict[str, Any]:
     """The plain values beside the state dict: epoch, loss, configuration entries."""
-    return {key: value for key, value in loaded.items() if isinstance(value, int | float | str)}
+    plain = int | float | str
+    return {key: value for key, value in loaded.items() if isinstance(key, str) and isinstance(value, plain)}
