@@ -22,7 +22,8 @@ def naive(table, preparation):
     if preparation != "raw":
         rows = rows[np.any(rows != 0, axis=1)]
     if preparation == "centred":
-        rows = rows - rows.mean(axis=0)
+        rows = rows - (rows.mean(axis=0) if len(rows) else 0)
+        rows = rows[np.linalg.norm(rows, axis=1) > 1e-12]
     return rows if preparation == "raw" else rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -35,12 +36,12 @@ def naive(table, preparation):
     dtype=st.sampled_from([np.float64, np.float32, np.float16, ml_dtypes.bfloat16]),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_against_the_plain_reduction(preparation, rows, cols, ends, zero, dtype, seed):
     table = (np.random.default_rng(seed).standard_normal((rows, cols)) + 1).astype(dtype)
     table[[z for z in zero if z < rows]] = 0
     expected = naive(table, preparation)
-    if not len(expected) or (preparation == "centred" and len(expected) == 1):
+    if not len(expected):
         with pytest.raises(Refusal) as refused:
             accumulate(cut(table, *sorted(e for e in ends if e < rows)), rows, preparation)
         assert refused.value.flag == Flag.zero_rows

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gedanken.theory.lapack import add_gram, mirror, tridiagonal_eigenvalues
+from gedanken.theory.lapack import add_gram, mirror, symmetric_eigenvalues, tridiagonal_eigenvalues
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -22,7 +22,6 @@ def test_gram_matrices_add_up(order, shape):
 @pytest.mark.parametrize(
     "gram, rows",
     [
-        (np.zeros((3, 3)), np.zeros((5, 4))),
         (np.zeros((4, 4), np.float32), np.zeros((5, 4))),
         (np.zeros((4, 4)), np.zeros((5, 4), np.float32)),
         (np.zeros((4, 4)), np.zeros((5, 8))[:, ::2]),
@@ -38,3 +37,26 @@ def test_the_discrete_laplacian_has_its_textbook_eigenvalues():
     found = tridiagonal_eigenvalues(np.full(n, 2.0), np.full(n - 1, -1.0))
     exact = 2 - 2 * np.cos(np.pi * np.arange(1, n + 1) / (n + 1))
     assert np.allclose(found, exact, rtol=0, atol=n * 4 * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 50, 200])
+def test_eigenvalues_of_the_upper_triangle_are_those_of_the_matrix(n):
+    factor = np.random.default_rng(1).standard_normal((n, 2 * n + 1))
+    matrix = factor @ factor.T
+    with_rubbish_below = np.triu(matrix) + np.tril(np.full((n, n), np.nan), -1)
+    found = symmetric_eigenvalues(with_rubbish_below)
+    # Backward stability: n·eps of the largest.
+    largest = np.linalg.norm(matrix, 2) if n else 0.0
+    assert np.allclose(found, np.linalg.eigvalsh(matrix), rtol=0, atol=4 * max(n, 1) * np.finfo(float).eps * largest)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_eigenvalues_of_any_scale(scale):
+    matrix = scale * np.array([[2.0, 1.0], [1.0, 2.0]])
+    assert np.allclose(symmetric_eigenvalues(matrix) / scale, [1.0, 3.0], rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((2, 3)), np.zeros((3, 3), np.float32), np.zeros((3, 6))[:, ::2]])
+def test_what_is_no_symmetric_matrix_is_refused(matrix):
+    with pytest.raises(ValueError, match="symmetric_eigenvalues wants"):
+        symmetric_eigenvalues(matrix)

@@ -115,7 +115,7 @@ def _mean(blocks: Blocks) -> tuple[Float[np.ndarray, " d"], float]:
     for _, block in _in_float64(blocks()):
         norms = row_norms(block)
         total = total + block.sum(axis=0)
-        n += np.count_nonzero(norms)
+        n += int(np.count_nonzero(norms))
         largest = max(largest, float(norms.max()))
     if n == 0:
         raise Refusal(Flag.zero_rows, "every row is zero, so none has a direction")
@@ -145,7 +145,7 @@ class _Sums:
         self.seen = start + len(block)
         while start < self.seen:
             stop = min(self.ends[0], self.seen)
-            piece, count = block[: stop - start], np.count_nonzero(kept[: stop - start])
+            piece, count = block[: stop - start], int(np.count_nonzero(kept[: stop - start]))
             self.stretch_n += count
             self.stretch_total += np.ones(len(piece)) @ piece
             add_gram(self.stretch_second, piece)
@@ -161,7 +161,7 @@ class _Sums:
         """Add the finished stretch to the whole; only the upper triangle of its second moment is filled."""
         upper = self.stretch_second
         square = 2 * np.einsum("ij,ij->", upper.T, upper.T) - np.sum(np.diagonal(upper) ** 2)
-        self.groups.append((self.stretch_n, self.stretch_total, float(square)))
+        self.groups.append((int(self.stretch_n), self.stretch_total, float(square)))
         self.n += self.stretch_n
         self.total += self.stretch_total
         self.second += upper
@@ -178,11 +178,11 @@ class _Sums:
         norms = np.concatenate(self.norms)
         median = float(np.median(norms))
         return Moments(
-            n=self.n,
+            n=int(self.n),
             total=self.total,
             second=self.second,
             sample=np.concatenate(self.sample),
-            dropped=self.seen - self.n,
+            dropped=int(self.seen - self.n),
             smallest_norm=float(norms.min()) / median if median > 0 else 0.0,
             groups=tuple(self.groups),
             quantised=quantised,

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from gedanken.captures import point_moments
 from gedanken.kinds import Factors, Kind, Pair, Spectrum
 from gedanken.status import Flag, Refusal
-from gedanken.theory.lapack import add_gram
+from gedanken.theory.lapack import add_gram, symmetric_eigenvalues
 
 BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
@@ -84,7 +84,7 @@ def _gram(matrix: np.ndarray, scale: float = 1.0) -> Float[np.ndarray, "short sh
 
 
 def _values_and_resolution(gram: np.ndarray, scale: float) -> tuple[Float[np.ndarray, " r"], float]:
-    values = scale * np.sqrt(np.maximum(np.linalg.eigvalsh(gram, UPLO="U")[::-1], 0.0))
+    values = scale * np.sqrt(np.maximum(symmetric_eigenvalues(gram)[::-1], 0.0))
     return values, float(values[0] * np.sqrt(len(values) * np.finfo(float).eps))
 
 

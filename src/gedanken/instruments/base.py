@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -191,7 +191,7 @@ class Instrument(abc.ABC):
         return cls.__module__.rpartition(".")[2]
 
     @classmethod
-    def standard(cls) -> tuple[Self, ...]:
+    def standard(cls) -> tuple["Instrument", ...]:
         """The settings a plan measures when nothing else is asked for; the first is the one called primary."""
         return (cls(),)
 

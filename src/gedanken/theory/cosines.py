@@ -47,49 +47,57 @@ def pair_cosines(n: int, sum_square: float, second_square: float) -> PairCosines
 
 
 @dataclass(frozen=True, slots=True)
-class Influence:
-    """First-order influence of rows on μ, q and ε: the standard error of a mean of h_i over n rows is sd(h)/√n.
+class Errors:
+    """Standard errors of the statistics of all pairs, for another draw of such rows, from an even sample of s ≥ 2 rows.
 
-    From a_i = (u_i·S − 1)/(n−1) and b_i = (u_iᵀ M u_i − 1)/(n−1), the means of row i's cosines and squared cosines
-    with all others; any even sample of the rows will do. sd(h) from s rows has a relative error of about 1/√(2s).
+    `a` and `b` are the means of row i's cosines and squared cosines with all others. The first-order influence of a
+    row on μ is 2(a_i − μ), on q 2(b_i − q), and so on ε = μ + zσ it is h_i = 2[(a_i − μ)(1 − zμ/σ) + (z/2)(b_i − q)/σ].
+
+    A mean over pairs has one term of variance per row, of order 1/n, and one per pair, of order 1/n²; var(h)/n holds the
+    first once and the second twice [@hoeffding1948class, §5]. The second is all there is for isotropic random rows. It
+    is taken here as if the cosines were normal; σ²/N for μ then is exact, N = n(n−1)/2. sd(h) from s rows has a
+    relative error of about 1/√(2s).
     """
 
     pairs: PairCosines
     a: Float[np.ndarray, " s"]
     b: Float[np.ndarray, " s"]
 
-    def mean(self) -> Float[np.ndarray, " s"]:
-        return 2 * (self.a - self.pairs.mean)
+    def mean(self) -> float:
+        """of μ."""
+        return self._error(2 * (self.a - self.pairs.mean), self.pairs.spread**2)
 
-    def square(self) -> Float[np.ndarray, " s"]:
-        return 2 * (self.b - self.pairs.square)
+    def square(self) -> float:
+        """of q; c² − q = 2μσt + σ²(t² − 1) for a standard normal t."""
+        mu, sigma = self.pairs.mean, self.pairs.spread
+        return self._error(2 * (self.b - self.pairs.square), 4 * mu**2 * sigma**2 + 2 * sigma**4)
 
-    def spread(self) -> Float[np.ndarray, " s"]:
-        """of σ = √(q − μ²); zero where all cosines are equal."""
-        sigma = self.pairs.spread
-        change = self.square() / 2 - self.pairs.mean * self.mean()
-        return change / sigma if sigma > 0 else np.zeros_like(change)
+    def spread(self) -> float:
+        """of σ."""
+        return self._combined(0.0, 1.0)
 
-    def edge(self, z: float = 2.0) -> Float[np.ndarray, " s"]:
-        """h_i = 2[(a_i − μ)(1 − zμ/σ) + (z/2)(b_i − q)/σ], rearranged."""
-        return self.mean() + z * self.spread()
+    def edge(self, z: float = 2.0) -> float:
+        """of ε = μ + zσ."""
+        return self._combined(1.0, z)
+
+    def _combined(self, of_mean: float, of_spread: float) -> float:
+        """of a weighted sum of μ and σ, whose normal pair term is (σt, σ(t² − 1)/2)."""
+        mu, sigma = self.pairs.mean, self.pairs.spread
+        if sigma == 0:
+            return abs(of_mean) * self.mean()
+        gain = (of_mean - of_spread * mu / sigma, of_spread / (2 * sigma))
+        h = 2 * (gain[0] * (self.a - mu) + gain[1] * (self.b - self.pairs.square))
+        return self._error(h, sigma**2 * (of_mean**2 + of_spread**2 / 2))
+
+    def _error(self, h: Float[np.ndarray, " s"], of_a_pair: float) -> float:
+        n = self.pairs.n
+        per_pair = of_a_pair / (n * (n - 1) / 2)
+        return math.sqrt(max(float(np.var(h, ddof=1)) / n - per_pair, per_pair))
 
 
-def influence(
-    pairs: PairCosines, along: Float[np.ndarray, " s"], quadratic: Float[np.ndarray, " s"]
-) -> Influence:
+def errors(pairs: PairCosines, along: Float[np.ndarray, " s"], quadratic: Float[np.ndarray, " s"]) -> Errors:
     """From u_i·S and u_iᵀ M u_i of s of the n rows."""
-    return Influence(pairs, (along - 1) / (pairs.n - 1), (quadratic - 1) / (pairs.n - 1))
-
-
-def standard_error(h: Float[np.ndarray, " s"], n: int, twin_sd: float) -> float:
-    """Standard error of a quantity with influence h over n rows.
-
-    Two terms make the variance of a mean over pairs: one per row (order 1/n) and one per pair (order 1/n²). sd(h)²/n
-    holds the first once and the second twice [@hoeffding1948class, §5], and the second is what is left where the first
-    vanishes, as it does for isotropic random rows. `twin_sd` is the standard deviation there. h has at least two rows.
-    """
-    return math.sqrt(max(float(np.var(h, ddof=1)) / n - twin_sd**2, twin_sd**2))
+    return Errors(pairs, (along - 1) / (pairs.n - 1), (quadratic - 1) / (pairs.n - 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Two BLAS/LAPACK routines called without holding Python's lock, so that one matrix per core really runs at once.
+"""Three BLAS/LAPACK routines called without holding Python's lock, so that one matrix per core really runs at once.
 
 scipy's own wrappers of them keep the lock (two threads then take as long as one); the function pointers that scipy
 publishes for Cython, called through ctypes, do not.
@@ -24,6 +24,10 @@ def _routine(module, name: str, arguments: int):
 
 _dsyrk = _routine(cython_blas, "dsyrk", 10)
 _dsterf = _routine(cython_lapack, "dsterf", 4)
+_dsyevd = _routine(cython_lapack, "dsyevd", 11)
+
+PANEL = 64
+"""Columns of workspace for the reduction to tridiagonal form: at least LAPACK's block size, which is 32."""
 
 
 def add_gram(gram: Float[np.ndarray, "d d"], rows: Float[np.ndarray, "n d"]) -> None:
@@ -52,6 +56,27 @@ def mirror(gram: Float[np.ndarray, "d d"]) -> None:
     """Copy the upper triangle into the lower one, in place."""
     lower = np.tril_indices(len(gram), -1)
     gram[lower] = gram.T[lower]
+
+
+def symmetric_eigenvalues(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
+    """Eigenvalues, ascending, of the symmetric matrix whose upper triangle is given; the array is overwritten.
+
+    float64 and C-contiguous. No copy is made, which spares n² numbers and an eighth of the time of numpy's `eigvalsh`.
+    Raises ValueError for arrays of another kind, numpy.linalg.LinAlgError if the iteration does not converge.
+    """
+    n = len(matrix)
+    if matrix.shape != (n, n) or matrix.dtype != np.float64 or not matrix.flags.c_contiguous:
+        raise ValueError(f"symmetric_eigenvalues wants a contiguous float64 array n × n, got {matrix.shape}")
+    values, work = np.empty(n), np.empty((2 + PANEL) * n + 1)
+    size, leading, length, one, unused, info = (ctypes.c_int(k) for k in (n, max(n, 1), len(work), 1, 0, 0))
+    # Fortran sees our upper triangle as its lower one.
+    _dsyevd(
+        _letter(b"N"), _letter(b"L"), _at(size), matrix.ctypes.data, _at(leading), values.ctypes.data,
+        work.ctypes.data, _at(length), _at(unused), _at(one), _at(info),
+    )  # fmt: skip
+    if info.value:
+        raise np.linalg.LinAlgError(f"{info.value} off-diagonal elements did not converge")
+    return values
 
 
 def tridiagonal_eigenvalues(

@@ -26,14 +26,14 @@ def edges(aspect: float, variance: float = 1.0) -> tuple[float, float]:
     return variance * (1 - root) ** 2, variance * (1 + root) ** 2
 
 
-def density(x: Float[np.ndarray, " k"], aspect: float, variance: float = 1.0) -> Float[np.ndarray, " k"]:
+def density(x: Float[np.ndarray, "*k"], aspect: float, variance: float = 1.0) -> Float[np.ndarray, "*k"]:
     """Density of the continuous part, of mass min(1, 1/aspect) [@bai2010spectral, eq. 3.1.1]."""
     low, high = edges(aspect, variance)
     inside = np.maximum((high - x) * (x - low), 0.0)
     return np.divide(np.sqrt(inside), 2 * np.pi * aspect * variance * x, out=np.zeros_like(inside), where=inside > 0)
 
 
-def cdf(x: Float[np.ndarray, " k"], aspect: float, variance: float = 1.0) -> Float[np.ndarray, " k"]:
+def cdf(x: Float[np.ndarray, "*k"], aspect: float, variance: float = 1.0) -> Float[np.ndarray, "*k"]:
     """Share of eigenvalues at or below x, the atom at zero included for aspect > 1.
 
     The integral of the density in closed form; every arctangent is taken of two lengths, so that the ends of the
@@ -56,7 +56,7 @@ def cdf(x: Float[np.ndarray, " k"], aspect: float, variance: float = 1.0) -> Flo
     return np.clip(area / (2 * np.pi * aspect), 0.0, 1.0)
 
 
-def quantile(p: Float[np.ndarray, " k"], aspect: float, variance: float = 1.0) -> Float[np.ndarray, " k"]:
+def quantile(p: Float[np.ndarray, "*k"], aspect: float, variance: float = 1.0) -> Float[np.ndarray, "*k"]:
     """x with cdf(x) = p among the *positive* eigenvalues (for aspect > 1, without the atom), by bisection."""
     p = np.asarray(p, dtype=float)
     if aspect > 1:
@@ -76,7 +76,7 @@ def median(aspect: float) -> float:
     """Median of the positive eigenvalues at unit variance."""
     if aspect > 1:
         return aspect * median(1 / aspect)
-    return brentq(lambda x: float(cdf(np.array(x), aspect)) - 0.5, *edges(aspect), xtol=1e-14)
+    return brentq(lambda x: float(cdf(np.array([x]), aspect)[0]) - 0.5, *edges(aspect), xtol=1e-14)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,10 @@ class CosineEdge(Instrument):
         return cls(), cls(centred=True), cls(z=3.0)
 
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
-        pairs = pairs_of(array)
-        influence = cosines.influence(pairs, *array.probes)
-        twin = cosines.GaussianTwin(array.n, array.dimension)
+        pairs, errors, n = pairs_of(array), errors_of(array), array.n
         return {
-            "cosine_mean": value_of(pairs.mean, influence.mean(), twin.mean(), array.n),
-            "cosine_spread": value_of(pairs.spread, influence.spread(), twin.spread(), array.n),
+            "cosine_mean": Value(pairs.mean, errors.mean(), n=n),
+            "cosine_spread": Value(pairs.spread, errors.spread(), n=n),
             "cosine_edge": edge_of(array, self.z),
         }
 
@@ -112,21 +110,19 @@ def pairs_of(moments: Moments) -> cosines.PairCosines:
     return cosines.pair_cosines(n, float(moments.total @ moments.total), float(second @ second))
 
 
+def errors_of(moments: Moments) -> cosines.Errors:
+    """Standard errors of functions of the pairwise cosines, from the probed rows. Raises as `pairs_of`."""
+    return cosines.errors(pairs_of(moments), *moments.probes)
+
+
 def edge_of(moments: Moments, z: float) -> Value:
     """ε with its interval, also for the instruments that are functions of it.
 
     For quantised weights the interval reaches to the value without the largest storage noise. Raises as `pairs_of`.
     """
-    pairs = pairs_of(moments)
-    twin = cosines.GaussianTwin(moments.n, moments.dimension).edge(z)
-    value = value_of(pairs.edge(z), cosines.influence(pairs, *moments.probes).edge(z), twin, moments.n)
-    ends = [value.value]
+    pairs, error = pairs_of(moments), errors_of(moments).edge(z)
+    ends = [pairs.edge(z)]
     if moments.quantised:
         ends.append(cosines.without_quantisation_noise(pairs, moments.dimension).edge(z))
-    spare = NORMAL_975 * (value.stderr or 0.0)
-    return Value(value.value, value.stderr, min(ends) - spare, max(ends) + spare, moments.n)
-
-
-def value_of(value: float, influence: np.ndarray, twin, n: int) -> Value:
-    """A value over n rows with the standard error of its influence; none from a single row. `twin`: its null's law."""
-    return Value(value, cosines.standard_error(influence, n, twin.std()) if len(influence) > 1 else None, n=n)
+    spare = NORMAL_975 * error
+    return Value(pairs.edge(z), error, min(ends) - spare, max(ends) + spare, moments.n)

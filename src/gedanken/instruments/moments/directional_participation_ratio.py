@@ -23,7 +23,7 @@ import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.closed_nulls import law_band
-from gedanken.instruments.moments.cosine_edge import pairs_of, value_of
+from gedanken.instruments.moments.cosine_edge import errors_of, pairs_of
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines
 
@@ -52,12 +52,8 @@ class DirectionalParticipationRatio(Instrument):
         return "unit"
 
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
-        pairs, n = pairs_of(array), array.n
-        twin = cosines.GaussianTwin(n, array.dimension).square()
-        square = value_of(pairs.square, cosines.influence(pairs, *array.probes).square(), twin, n)
-        ratio = _ratio(pairs.square, n)
-        # dP = −P² (n−1)/n dq
-        error = None if square.stderr is None else ratio**2 * (n - 1) / n * square.stderr
+        ratio, n = _ratio(pairs_of(array).square, array.n), array.n
+        error = ratio**2 * (n - 1) / n * errors_of(array).square()  # dP = −P² (n−1)/n dq
         return {"directional_participation_ratio": Value(ratio, error, n=n)}
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:

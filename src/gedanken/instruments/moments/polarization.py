@@ -23,7 +23,7 @@ import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.closed_nulls import law_band
-from gedanken.instruments.moments.cosine_edge import pairs_of, value_of
+from gedanken.instruments.moments.cosine_edge import errors_of, pairs_of
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines
 
@@ -46,14 +46,11 @@ class Polarization(Instrument):
         return "unit"
 
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
-        pairs, n = pairs_of(array), array.n
+        mean, error, n = pairs_of(array).mean, errors_of(array).mean(), array.n
         norm = float(np.linalg.norm(array.total)) / n
-        twin = cosines.GaussianTwin(n, array.dimension).mean()
-        lean = value_of(pairs.mean, cosines.influence(pairs, *array.probes).mean(), twin, n)
         # R² = (1 + (n−1)μ)/n, so dR = (n−1)/(2nR) dμ; below its null value 1/√n, R is no smoother than there
         slope = (n - 1) / (2 * n * max(norm, 1 / math.sqrt(n)))
-        error = None if lean.stderr is None else slope * lean.stderr
-        return {"polarization": Value(norm, error, n=n), "anisotropy": lean}
+        return {"polarization": Value(norm, slope * error, n=n), "anisotropy": Value(mean, error, n=n)}
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         twin = cosines.GaussianTwin(array.n, array.dimension)

@@ -19,7 +19,7 @@ Reference. [@marchenko1967distribution]; noise from the median of the bulk [@gav
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self, final
+from typing import final
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class MarchenkoPastur(Instrument):
             raise ValueError(f'noise is "bulk" or "entries", not {self.noise!r}')
 
     @classmethod
-    def standard(cls) -> tuple[Self, ...]:
+    def standard(cls) -> tuple[Instrument, ...]:
         return cls(), cls(noise="entries")
 
     def measure(self, array: Spectrum, rng: np.random.Generator) -> Reading:

@@ -18,7 +18,7 @@ that agrees with the paper's start values, 0.10 at a stable rank of 130.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self, final
+from typing import final
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class RankExponent(Instrument):
     data_null = ENTRY_SHUFFLE
 
     @classmethod
-    def standard(cls) -> tuple[Self, ...]:
+    def standard(cls) -> tuple[Instrument, ...]:
         return cls(), cls(top_fraction=1.0)
 
     def measure(self, array: Spectrum, rng: np.random.Generator) -> Reading:

@@ -64,7 +64,7 @@ class SingularValueDensity(Instrument):
         curve = Curve(centres, density / scale, null_low=null, null_high=null, n=len(values), flags=flags)
         return {"singular_value_density": curve}
 
-    def _edges(self, values: np.ndarray, array: Spectrum, variance: float | None) -> Float[np.ndarray, " bins+1"]:
+    def _edges(self, values: np.ndarray, array: Spectrum, variance: float | None) -> Float[np.ndarray, " edges"]:
         top, bottom = float(values[0]), float(values[-1])
         if variance is not None:
             ends = np.sqrt(max(array.rows, array.cols) * np.array(law.edges(array.aspect, variance)))
