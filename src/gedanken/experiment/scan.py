@@ -8,7 +8,6 @@ from gedanken.experiment.loop import Outcome, Progress, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.instruments.spectrum.tail_goodness import TailGoodness
 from gedanken.measurements.store import Lab
-from gedanken.sources.base import Source
 from gedanken.sources.models import open_model
 from gedanken.sources.change import ChangeSource
 
@@ -48,7 +47,7 @@ def scan(
     plan: keywords of `scan_plan`. Raises Failure if the model cannot be opened or the lab not be written.
     """
     lab = lab if isinstance(lab, Lab) else Lab(lab)
-    source = model if isinstance(model, Source) else open_model(model, run=run_name)
+    source = open_model(model, run=run_name)
     return run(source, scan_plan(**plan), lab, threads=threads, progress=progress, executor=executor)
 
 

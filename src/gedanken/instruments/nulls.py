@@ -5,17 +5,18 @@ of degree k is brought to the measured matrix by norm**k. A null that needs the 
 """
 
 import math
-from collections.abc import Iterator
-from typing import final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr
 
 from gedanken.instruments.base import NullBand, NullModel
 from gedanken.kinds import Factors, Spectrum
 from gedanken.theory import ensembles
-_NORMAL_975 = 1.959963984540054
+
+NORMAL_975 = 1.959963984540054
 """97.5 % point of the standard normal law."""
 
 
@@ -99,9 +100,32 @@ def band(value: float, draws: Float[np.ndarray, " draws"], null: str) -> NullBan
     return NullBand(null, float(median), float(low), float(high), p, draws.size)
 
 
-def normal_band(value: float, mean: float, sd: float, null: str) -> NullBand:
-    """The band of a null whose law is normal in closed form, with the two-sided p of `value`. Raises ValueError if sd ≤ 0."""
-    if not sd > 0:
-        raise ValueError(f"a normal null needs a positive standard deviation, got {sd}")
-    p = 2 * float(ndtr(-abs(value - mean) / sd))
-    return NullBand(null, mean, mean - _NORMAL_975 * sd, mean + _NORMAL_975 * sd, p, 0)
+def law_band(value: float, law: Any, change: Callable[[float], float] = float, null: str = GaussianTwin.name) -> NullBand:
+    """The band of a variable that is a monotonic function `change` of a quantity with the (frozen scipy) `law`.
+
+    `value` is the measured quantity itself, before `change`; p is two-sided, twice the smaller tail.
+    """
+    low, median, high = (change(float(law.ppf(q))) for q in (0.025, 0.5, 0.975))
+    p = min(1.0, 2 * float(min(law.cdf(value), law.sf(value))))
+    return NullBand(null, median, min(low, high), max(low, high), p, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LargestOf:
+    """The law of the largest of `count` independent draws from a (frozen scipy) law: F(x)^count, from tails."""
+
+    law: Any
+    count: float
+
+    def ppf(self, q: float) -> float:
+        return float(self.law.isf(-math.expm1(math.log(q) / self.count)))
+
+    def cdf(self, x: float) -> float:
+        return math.exp(self._log_cdf(x))
+
+    def sf(self, x: float) -> float:
+        return -math.expm1(self._log_cdf(x))
+
+    def _log_cdf(self, x: float) -> float:
+        tail = float(self.law.sf(x))
+        return self.count * math.log1p(-tail) if tail < 1 else -math.inf

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.closed_nulls import LargestOf, law_band
+from gedanken.instruments.nulls import LargestOf, law_band
 from gedanken.instruments.matrix._blocks import peak_and_mean, row_blocks
 from gedanken.kinds import Factors, Kind
 from gedanken.status import Flag, Refusal

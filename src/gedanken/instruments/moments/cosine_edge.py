@@ -26,7 +26,7 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.closed_nulls import NORMAL_975, law_band
+from gedanken.instruments.nulls import NORMAL_975, law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import cosines

@@ -22,7 +22,7 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import errors_of, pairs_of
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines
@@ -58,9 +58,7 @@ class DirectionalParticipationRatio(Instrument):
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         n, law = array.n, cosines.GaussianTwin(array.n, array.dimension).square()
-        band = law_band(pairs_of(array).square, law, lambda square: _ratio(square, n))
-        # P falls as the mean square grows, so the ends change places
-        return {"directional_participation_ratio": NullBand(band.null, band.median, band.high, band.low, band.p, 0)}
+        return {"directional_participation_ratio": law_band(pairs_of(array).square, law, lambda square: _ratio(square, n))}
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         d, name = 16, "directional_participation_ratio"

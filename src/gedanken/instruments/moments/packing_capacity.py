@@ -25,7 +25,7 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import edge_of, pairs_of
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal

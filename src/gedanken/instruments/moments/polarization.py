@@ -22,7 +22,7 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import errors_of, pairs_of
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines

@@ -20,7 +20,7 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.closed_nulls import law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import edge_of
 from gedanken.instruments.moments.packing_capacity import PackingCapacity
 from gedanken.kinds import Kind, Moments
@@ -62,12 +62,9 @@ class VocabularyBudget(Instrument):
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         d, taken, form = array.dimension, self.copies * array.n, packing.FORMS[self.form]
         edge, law = edge_of(array, self.z).value, cosines.GaussianTwin(array.n, d).edge(self.z)
-        budget = law_band(edge, law, lambda overlap: float(np.exp(form.log_capacity(d, overlap))) - taken)
-        share = law_band(edge, law, lambda overlap: taken * float(np.exp(-form.log_capacity(d, overlap))))
-        # the share falls as ε grows, so the ends of its band change places
         return {
-            "feature_budget": budget,
-            "vocabulary_share": NullBand(share.null, share.median, share.high, share.low, share.p, 0),
+            "feature_budget": law_band(edge, law, lambda overlap: float(np.exp(form.log_capacity(d, overlap))) - taken),
+            "vocabulary_share": law_band(edge, law, lambda overlap: taken * float(np.exp(-form.log_capacity(d, overlap)))),
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:

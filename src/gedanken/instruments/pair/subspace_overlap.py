@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.nulls import normal_band
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Kind, Pair
 from gedanken.status import Flag, Refusal
 
@@ -65,12 +65,9 @@ class SubspaceOverlap(Instrument):
         return {name: Value(float(np.sum((u.T @ v) ** 2) / self.k), n=self.k) for name, (u, v) in overlap.items()}
 
     def null(self, array: Pair, reading: Reading) -> Mapping[str, NullBand]:
-        bands = {}
-        for name, result in reading.items():
-            d = array.shape[0] if "left" in name else array.shape[1]
-            spread = sqrt(2.0 / ((d - 1) * (d + 2))) * (d - self.k) / d
-            bands[name] = normal_band(result.value, self.k / d, spread, "random_subspace")
-        return bands
+        laws = {"left": random_overlap(self.k, array.shape[0]), "right": random_overlap(self.k, array.shape[1])}
+        sides = {name: "left" if "left" in name else "right" for name in reading}
+        return {name: law_band(reading[name].value, laws[side], null="random_subspace") for name, side in sides.items()}
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         values = np.arange(20.0, 0.0, -1.0)

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.closed_nulls import LargestOf, law_band
+from gedanken.instruments.nulls import LargestOf, law_band
 from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
 from gedanken.kinds import Kind
 

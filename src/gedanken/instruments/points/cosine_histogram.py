@@ -22,7 +22,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Curve, Instrument, KnownCase, Reading, Variable
-from gedanken.instruments.closed_nulls import NORMAL_975
+from gedanken.instruments.nulls import NORMAL_975
 from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
 from gedanken.kinds import Kind
 

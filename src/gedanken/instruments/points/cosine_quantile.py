@@ -24,8 +24,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Curve, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.closed_nulls import NORMAL_975
-from gedanken.instruments.nulls import normal_band
+from gedanken.instruments.nulls import NORMAL_975, law_band
 from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
 from gedanken.kinds import Kind
 from gedanken.status import Flag
@@ -81,12 +80,12 @@ class CosineQuantile(Instrument):
         beyond = float(stats.beta.sf(min(4 / d, 1.0), 0.5, (d - 1) / 2))  # P(|c| > 2/√d)
         shares = {"cosine_exceedance": beyond / 2, "absolute_cosine_exceedance": beyond}
         bands = {
-            name: normal_band(reading[name].value, share, np.sqrt(share * (1 - share) / pairs), "gaussian_twin")
+            name: law_band(reading[name].value, stats.norm(share, np.sqrt(share * (1 - share) / pairs)))
             for name, share in shares.items()
             if share > 0
         }
         sd = _null_asymmetry_sd(d) / np.sqrt(pairs)
-        return bands | {"cosine_asymmetry": normal_band(reading["cosine_asymmetry"].value, 0.0, sd, "gaussian_twin")}
+        return bands | {"cosine_asymmetry": law_band(reading["cosine_asymmetry"].value, stats.norm(0.0, sd))}
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         r, d = 5, 16
