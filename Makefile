@@ -16,6 +16,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m gedanken demo --lab $(DEMO_LAB)
 
 test: $(VENV)/installed-test
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 

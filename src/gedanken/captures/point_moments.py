@@ -24,6 +24,9 @@ SAMPLE = 2048
 GROUPS = 8
 """Consecutive stretches of rows whose own sums are kept."""
 
+TILE = 64
+"""Rows of a d × d sum handled together: 2 MB at d = 4096."""
+
 Blocks = Callable[[], Iterable[np.ndarray]]
 """A fresh pass over the table: consecutive row blocks of any floating type."""
 
@@ -136,7 +139,7 @@ class _Sums:
         """A block whose rows are prepared; rows not kept are zero in it, and count nowhere."""
         if self.total is None:
             d = block.shape[1]
-            self.total, self.second = np.zeros(d), np.zeros((d, d))
+            self.total, self.second, self.stretch_second = np.zeros(d), np.zeros((d, d)), np.zeros((d, d))
             self._open()
         low, high = np.searchsorted(self.picks, [start, start + len(block)])
         picked = self.picks[low:high] - start
@@ -155,16 +158,21 @@ class _Sums:
 
     def _open(self) -> None:
         self.stretch_n, self.stretch_total = 0, np.zeros_like(self.total)
-        self.stretch_second = np.zeros_like(self.second)
 
     def _close(self) -> None:
-        """Add the finished stretch to the whole; only the upper triangle of its second moment is filled."""
-        upper = self.stretch_second
-        square = 2 * np.einsum("ij,ij->", upper.T, upper.T) - np.sum(np.diagonal(upper) ** 2)
-        self.groups.append((int(self.stretch_n), self.stretch_total, float(square)))
+        """Add the finished stretch to the whole and clear it, a few rows at a time that stay in cache.
+
+        Only the upper triangles of the second moments are filled.
+        """
+        square = -float(np.sum(np.square(np.diagonal(self.stretch_second))))
+        for first in range(0, len(self.total), TILE):
+            upper = self.stretch_second[first : first + TILE, first:]
+            square += 2 * float(np.einsum("ij,ij->", upper, upper))
+            self.second[first : first + TILE, first:] += upper
+            upper[:] = 0
+        self.groups.append((int(self.stretch_n), self.stretch_total, square))
         self.n += self.stretch_n
         self.total += self.stretch_total
-        self.second += upper
         self.ends.pop(0)
         if self.ends:
             self._open()
@@ -189,10 +197,10 @@ class _Sums:
         )
 
 
-def _mirror(upper: Float[np.ndarray, "d d"], tile: int = 512) -> None:
-    """Fill the lower triangle from the upper one, in place."""
-    for start in range(0, len(upper), tile):
-        stop = start + tile
+def _mirror(upper: Float[np.ndarray, "d d"]) -> None:
+    """Fill the lower triangle from the upper one, in place and without index arrays of its size."""
+    for start in range(0, len(upper), TILE):
+        stop = start + TILE
         upper[start:stop, :start] = upper[:start, start:stop].T
         diagonal = np.triu(upper[start:stop, start:stop])
         upper[start:stop, start:stop] = diagonal + np.triu(diagonal, 1).T

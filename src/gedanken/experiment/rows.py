@@ -24,7 +24,7 @@ def add_reading(rows: dict[str, list[dict]], address: dict, instrument: Instrume
             row["flags"] = [str(flag) for flag in result.flags]
         else:
             row |= _curve_columns(result)
-        if variable.no_null:
+        if variable.no_null and row["status"] == Status.ok:
             row["flags"] = [*row["flags"], str(Flag.no_null)]
         rows["curves" if variable.curve else "measurements"].append(row)
 

@@ -8,8 +8,8 @@ from gedanken.experiment.loop import Outcome, Progress, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.instruments.spectrum.tail_goodness import TailGoodness
 from gedanken.measurements.store import Lab
-from gedanken.sources.models import open_model
 from gedanken.sources.change import ChangeSource
+from gedanken.sources.models import open_model
 
 SHUFFLES = 39
 """Draws of nulls that need the data: the fewest whose two-sided rank p can reach 0.05."""

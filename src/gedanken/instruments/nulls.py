@@ -81,7 +81,41 @@ def _dense(array: Float[np.ndarray, "out in"] | Factors) -> Float[np.ndarray, "o
     return array.left @ array.right if isinstance(array, Factors) else np.asarray(array)
 
 
-GAUSSIAN_TWIN, ENTRY_SHUFFLE = GaussianTwin(), EntryShuffle()
+@final
+class CoordinateShuffle(NullModel):
+    """Each coordinate's values in a random order of their own over the points that are not zero.
+
+    Keeps the mean row and every coordinate's distribution; removes what ties the coordinates of one point together. What
+    is left of a value is not about single points. Raw points in, raw points out, as for `EntryShuffle`.
+    """
+
+    name = "coordinate_shuffle"
+
+    def shape_key(self, array: np.ndarray | Factors) -> None:
+        return None
+
+    def draws(self, array: np.ndarray | Factors, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        points = _dense(array)
+        there = np.any(points != 0, axis=1)
+        if not there.all():  # zeros of absent points would be spread over the others
+            points = points[there]
+        for _ in range(count):
+            yield _shuffled_columns(points, rng)
+
+    def norm(self, array: np.ndarray | Factors) -> float:
+        return float(np.linalg.norm(_dense(array)))
+
+
+def _shuffled_columns(points: np.ndarray, rng: np.random.Generator, width: int = 64) -> np.ndarray:
+    """Every column in its own order. By strips of columns made contiguous: a column at a time would miss the cache."""
+    drawn = np.empty_like(points)
+    for start in range(0, points.shape[1], width):
+        strip = np.ascontiguousarray(points[:, start : start + width].T)
+        drawn[:, start : start + width] = rng.permuted(strip, axis=1, out=strip).T
+    return drawn
+
+
+GAUSSIAN_TWIN, ENTRY_SHUFFLE, COORDINATE_SHUFFLE = GaussianTwin(), EntryShuffle(), CoordinateShuffle()
 """One of each, so that instruments share draws."""
 
 

@@ -29,8 +29,8 @@ def open_model(model: Any, *, run: str | None = None, revision: str | None = Non
     """A model, a ladder of checkpoints or an adapter as a Source. Only headers are read.
 
     model: a path (file or folder), a glob of checkpoints, a hub id `org/name` or `org/name@revision` (with a wildcard
-    in the revision: a ladder), a live nn.Module, a mapping of names to arrays, or a Source (given back). run: its name in the lab, by default
-    the model's own. Raises Failure if there is no such model or it cannot be opened.
+    in the revision: a ladder), a live nn.Module, a mapping of names to arrays, or a Source (given back). run: its name
+    in the lab, by default the model's own. Raises Failure if there is no such model or it cannot be opened.
     """
     if isinstance(model, Source):
         return model

@@ -9,7 +9,6 @@ import math
 from functools import cache, lru_cache
 
 import numpy as np
-from jaxtyping import Float
 from numpy.polynomial import Chebyshev, legendre
 from scipy.optimize import brentq
 from scipy.special import airy

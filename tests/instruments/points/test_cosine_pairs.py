@@ -92,7 +92,7 @@ def test_errors_against_replicated_draws(kind):
     spread = np.std([curve.y for curve in curves], axis=0)
     error = np.mean([(curve.high - curve.low) / 3.92 for curve in curves], axis=0)
     # pairs count twice where rows do not differ: up to √2 too cautious; an sd of 150 draws scatters by 6 %
-    assert np.all((0.8 < error / spread) & (error / spread < 1.7)), error / spread
+    assert np.all((error / spread > 0.8) & (error / spread < 1.7)), error / spread
 
 
 def test_coherence_null():

@@ -12,7 +12,6 @@ import torch
 from gedanken.sources.tensor_files.arrays import Arrays, is_module
 from gedanken.status import Failure, Flag, Refusal
 
-
 DTYPES = [np.float64, np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, ">f4"]
 
 

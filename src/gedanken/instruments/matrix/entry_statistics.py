@@ -25,8 +25,8 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.nulls import LargestOf, law_band
 from gedanken.instruments.matrix._blocks import peak_and_mean, row_blocks
+from gedanken.instruments.nulls import LargestOf, law_band
 from gedanken.kinds import Factors, Kind
 from gedanken.status import Flag, Refusal
 

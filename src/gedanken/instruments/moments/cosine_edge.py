@@ -4,12 +4,14 @@ What. Over the n(n−1)/2 pairs of unit rows: μ = mean cosine, σ = its standar
 "accepted deviation", z = 2). Between −1 and 1 + z, no unit. From ‖Σu‖² and ‖Σuuᵀ‖_F² alone, so no pair is formed. For n
 ≫ P, ε ≈ R² + z√(1/P − R⁴) with R the polarization and P the participation ratio of the second moment. The standard
 error means "another draw of such rows"; for quantised weights the interval also covers the storage noise.
+smallest_row_norm is the least norm of the rows used over the median one: near zero, some direction is rounding noise.
 
 Reads. Moments of unit rows; with `centred`, the mean row is subtracted first, which separates a common direction from
-spread.
+spread. Rows of norm zero are left out (flag `zero_rows`).
 
 Null. n independent normal rows in the same dimension: μ = 0 ± 1/√(Nd), σ = 1/√d ± 1/√(2dN), ε = z/√d, N = n(n−1)/2.
-Every trained table differs significantly; the ratio to the null is what to look at.
+Every trained table differs significantly; the ratio to the null is what to look at. On request, the coordinate
+shuffle, which keeps the mean row and the coordinates' scales: what is left of ε there is not about single rows.
 
 Fails when. There are fewer than two rows or coordinates. A large mean comes from one common direction, not from many
 related rows: look at the centred setting. μ + 2σ is the 97.7 % point only for a normal law.
@@ -26,7 +28,7 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.nulls import NORMAL_975, law_band
+from gedanken.instruments.nulls import COORDINATE_SHUFFLE, NORMAL_975, law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import cosines
@@ -46,11 +48,21 @@ class CosineEdge(Instrument):
         Variable("cosine_mean", "μ", "1", "mean cosine over all pairs of rows", (-1, 1)),
         Variable("cosine_spread", "σ", "1", "standard deviation of the cosine over all pairs of rows", (0, 1)),
         Variable("cosine_edge", "ε", "1", "mean cosine plus z spreads of it", aliases=("accepted_deviation",)),
+        Variable(
+            "smallest_row_norm",
+            "min‖x‖/med‖x‖",
+            "1",
+            "smallest norm of a row that was used, over the median norm",
+            (0, 1),
+            scale="log",
+            no_null="a property of the rows' lengths, not of their directions",
+        ),
     )
     symmetries = frozenset(
         {Symmetry.scale, Symmetry.sign, Symmetry.right_rotation, Symmetry.row_permutation, Symmetry.col_permutation}
     )
     exchangeable = "point"
+    data_null = COORDINATE_SHUFFLE
 
     @property
     def preparation(self) -> str:
@@ -61,11 +73,12 @@ class CosineEdge(Instrument):
         return cls(), cls(centred=True), cls(z=3.0)
 
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
-        pairs, errors, n = pairs_of(array), errors_of(array), array.n
+        pairs, errors, n, flags = pairs_of(array), errors_of(array), array.n, flags_of(array)
         return {
-            "cosine_mean": Value(pairs.mean, errors.mean(), n=n),
-            "cosine_spread": Value(pairs.spread, errors.spread(), n=n),
+            "cosine_mean": Value(pairs.mean, errors.mean(), n=n, flags=flags),
+            "cosine_spread": Value(pairs.spread, errors.spread(), n=n, flags=flags),
             "cosine_edge": edge_of(array, self.z),
+            "smallest_row_norm": Value(array.smallest_norm, n=n, flags=flags),
         }
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
@@ -98,6 +111,7 @@ class CosineEdge(Instrument):
 
     def _case(self, name: str, rows, mean: float, spread: float, tolerance: float, why: str) -> KnownCase:
         values = {"cosine_mean": mean, "cosine_spread": spread, "cosine_edge": mean + self.z * spread}
+        values |= {"smallest_row_norm": 1.0}
         return KnownCase(name, Moments.of(rows), {key: (value, tolerance) for key, value in values.items()}, why)
 
 
@@ -112,7 +126,15 @@ def pairs_of(moments: Moments) -> cosines.PairCosines:
 
 def errors_of(moments: Moments) -> cosines.Errors:
     """Standard errors of functions of the pairwise cosines, from the probed rows. Raises as `pairs_of`."""
-    return cosines.errors(pairs_of(moments), *moments.probes)
+    pairs = pairs_of(moments)
+    if len(moments.sample) < 2:
+        raise Refusal(Flag.too_small, f"of {moments.n} rows that are not zero, fewer than two are in the even sample")
+    return cosines.errors(pairs, *moments.probes)
+
+
+def flags_of(moments: Moments) -> tuple[Flag, ...]:
+    """What must be said beside every value of these moments."""
+    return (Flag.zero_rows,) if moments.dropped else ()
 
 
 def edge_of(moments: Moments, z: float) -> Value:
@@ -125,4 +147,4 @@ def edge_of(moments: Moments, z: float) -> Value:
     if moments.quantised:
         ends.append(cosines.without_quantisation_noise(pairs, moments.dimension).edge(z))
     spare = NORMAL_975 * error
-    return Value(pairs.edge(z), error, min(ends) - spare, max(ends) + spare, moments.n)
+    return Value(pairs.edge(z), error, min(ends) - spare, max(ends) + spare, moments.n, flags_of(moments))

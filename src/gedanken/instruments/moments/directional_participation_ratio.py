@@ -6,7 +6,8 @@ ratio of the matrix's own spectrum.
 
 Reads. Moments of unit rows.
 
-Null. n independent normal rows: mean c² is 1/d ± √(2(d−1)/(d²(d+2)N)), so P = nd/(n + d − 1).
+Null. n independent normal rows: mean c² is 1/d ± √(2(d−1)/(d²(d+2)N)), so P = nd/(n + d − 1). On request, the
+coordinate shuffle, which keeps each coordinate's scale.
 
 Fails when. There are fewer than two rows or coordinates. One common direction alone lowers it: compare the
 polarization.
@@ -22,8 +23,8 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.nulls import law_band
-from gedanken.instruments.moments.cosine_edge import errors_of, pairs_of
+from gedanken.instruments.moments.cosine_edge import errors_of, flags_of, pairs_of
+from gedanken.instruments.nulls import COORDINATE_SHUFFLE, law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines
 
@@ -46,6 +47,7 @@ class DirectionalParticipationRatio(Instrument):
     )
     symmetries = OF_DIRECTIONS
     exchangeable = "point"
+    data_null = COORDINATE_SHUFFLE
 
     @property
     def preparation(self) -> str:
@@ -54,7 +56,7 @@ class DirectionalParticipationRatio(Instrument):
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
         ratio, n = _ratio(pairs_of(array).square, array.n), array.n
         error = ratio**2 * (n - 1) / n * errors_of(array).square()  # dP = −P² (n−1)/n dq
-        return {"directional_participation_ratio": Value(ratio, error, n=n)}
+        return {"directional_participation_ratio": Value(ratio, error, n=n, flags=flags_of(array))}
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         n, law = array.n, cosines.GaussianTwin(array.n, array.dimension).square()

@@ -22,8 +22,8 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import edge_of
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import cosines, packing
@@ -58,7 +58,7 @@ class GreedyGuarantee(Instrument):
         if edge.value >= 1:
             raise Refusal(Flag.at_bound, f"ε = {edge.value:.3f} is at least 1: no direction rules out another")
         high = _log10(edge.high, d) if edge.high < 1 else None
-        return {"greedy_guarantee": Value(_log10(edge.value, d), None, _log10(edge.low, d), high, array.n)}
+        return {"greedy_guarantee": Value(_log10(edge.value, d), None, _log10(edge.low, d), high, array.n, edge.flags)}
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         d, law = array.dimension, cosines.GaussianTwin(array.n, array.dimension).edge(self.z)

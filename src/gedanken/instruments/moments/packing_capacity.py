@@ -25,8 +25,8 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import edge_of, pairs_of
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag, Refusal
 from gedanken.theory import cosines, packing
@@ -79,7 +79,7 @@ class PackingCapacity(Instrument):
         edge, d = edge_of(array, self.z), array.dimension
         refuse_unless_near_orthogonal(pairs_of(array).edge())
         value, low, high = (self._log10(d, overlap) for overlap in (edge.value, edge.low, edge.high))
-        null, flags = self._log10(d, self.z / math.sqrt(d)), self._flags(d, edge.value)
+        null, flags = self._log10(d, self.z / math.sqrt(d)), edge.flags + self._flags(d, edge.value)
         return {
             "packing_capacity": Value(value, None, low, high, array.n, flags),
             "packing_capacity_excess": Value(value - null, None, low - null, high - null, array.n, flags),

@@ -6,7 +6,8 @@ of distinct rows minus its null mean, which is 0 for independent directions, so 
 
 Reads. Moments of unit rows.
 
-Null. n independent normal rows: R follows χ_d/√(nd), the anisotropy (χ²_d/d − 1)/√(n(n−1)).
+Null. n independent normal rows: R follows χ_d/√(nd), the anisotropy (χ²_d/d − 1)/√(n(n−1)). On request, the coordinate
+shuffle, which keeps the mean row.
 
 Fails when. There are fewer than two rows or coordinates. Neither tells one tight group of rows from a small lean of
 all.
@@ -22,8 +23,8 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.nulls import law_band
-from gedanken.instruments.moments.cosine_edge import errors_of, pairs_of
+from gedanken.instruments.moments.cosine_edge import errors_of, flags_of, pairs_of
+from gedanken.instruments.nulls import COORDINATE_SHUFFLE, law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines
 
@@ -40,6 +41,7 @@ class Polarization(Instrument):
     )
     symmetries = OF_DIRECTIONS
     exchangeable = "point"
+    data_null = COORDINATE_SHUFFLE
 
     @property
     def preparation(self) -> str:
@@ -50,7 +52,11 @@ class Polarization(Instrument):
         norm = float(np.linalg.norm(array.total)) / n
         # R² = (1 + (n−1)μ)/n, so dR = (n−1)/(2nR) dμ; below its null value 1/√n, R is no smoother than there
         slope = (n - 1) / (2 * n * max(norm, 1 / math.sqrt(n)))
-        return {"polarization": Value(norm, slope * error, n=n), "anisotropy": Value(mean, error, n=n)}
+        flags = flags_of(array)
+        return {
+            "polarization": Value(norm, slope * error, n=n, flags=flags),
+            "anisotropy": Value(mean, error, n=n, flags=flags),
+        }
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         twin = cosines.GaussianTwin(array.n, array.dimension)

@@ -20,9 +20,9 @@ from typing import final
 import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.nulls import law_band
 from gedanken.instruments.moments.cosine_edge import edge_of
 from gedanken.instruments.moments.packing_capacity import PackingCapacity
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.status import Flag
 from gedanken.theory import cosines, packing

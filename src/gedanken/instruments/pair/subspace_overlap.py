@@ -7,7 +7,8 @@ change_right_overlap compare W with ΔW: whether the change lies in directions t
 Reads. pair: the matrix before, and its change (an array or thin factors).
 
 Null. Two independent uniformly random k-dimensional subspaces of R^d: the overlap has mean k/d and variance
-2(d − k)² / (d²(d − 1)(d + 2)); normal in the limit of large d.
+2(d − k)² / (d²(d − 1)(d + 2)), and cannot lie below (2k − d)/k. The law is taken as the Beta law with that mean,
+variance and range: exact for k = 1 and k = d − 1, normal in the limit of large d.
 
 Fails when. The matrix or its change has fewer than k + 1 non-zero singular values, or the k-th and the next one are
 equal to rounding: the leading subspace is then not defined.
@@ -18,11 +19,11 @@ Reference. Overlap of adapted subspaces [@hu2022, §7.2, eq. 4]; variance of the
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import ClassVar, final
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
 from gedanken.instruments.nulls import law_band
@@ -73,11 +74,11 @@ class SubspaceOverlap(Instrument):
         values = np.arange(20.0, 0.0, -1.0)
         matrix = np.diag(values)
         names = [variable.name for variable in self.variables]
-        same = {name: (1.0, 1e-9) for name in names}
+        same = dict.fromkeys(names, (1.0, 1e-09))
         yield KnownCase("a multiple of itself", Pair(matrix, 0.5 * matrix), same, "rounding of eigenvectors of gap 1/20")
         reversed_change = Pair(matrix, np.diag(100.0 * values[::-1]))
         shared = max(0, 2 * self.k - 20) / self.k
-        swapped = {name: (shared, 1e-9) for name in names}
+        swapped = dict.fromkeys(names, (shared, 1e-09))
         yield KnownCase("the order reversed", reversed_change, swapped, "the leading k are the last k before")
 
     def _leading(self, matrix: Float[np.ndarray, "out in"]) -> tuple[np.ndarray, np.ndarray]:
@@ -96,3 +97,12 @@ class SubspaceOverlap(Instrument):
         leading = vectors[:, -self.k :]
         other = scaled.T @ leading / np.sqrt(eigenvalues[-self.k :])
         return (other, leading) if tall else (leading, other)
+
+
+def random_overlap(k: int, d: int):
+    """The null's law for two k-dimensional subspaces of R^d, k < d (a frozen scipy law)."""
+    mean, variance = k / d, 2 * (d - k) ** 2 / (d**2 * (d - 1) * (d + 2))
+    lowest = max(2 * k - d, 0) / k  # two subspaces that together exceed the space must meet
+    m, v = (mean - lowest) / (1 - lowest), variance / (1 - lowest) ** 2
+    total = m * (1 - m) / v - 1
+    return stats.beta(m * total, (1 - m) * total, loc=lowest, scale=1 - lowest)

@@ -14,8 +14,8 @@ def cosine_matrix(
 ) -> tuple[Float[np.ndarray, "s s"], tuple[Flag, ...]]:
     """Cosines of all pairs among at most `most` rows, those of norm zero left out, in [−1, 1]; and the flags to say.
 
-    `sampled` if `most` rows or more were given: then they are a part of the table, drawn here or by the capture.
-    Raises Refusal: `non_finite`, `too_small` below `least` rows or 2 coordinates.
+    `sampled` if `most` rows or more were given: then they are a part of the table, drawn here or by the capture;
+    `zero_rows` if some were left out. Raises Refusal: `non_finite`, `too_small` below `least` rows or 2 coordinates.
     """
     n, d = points.shape
     count = min(n, most)
@@ -28,7 +28,8 @@ def cosine_matrix(
         raise Refusal(Flag.too_small, f"{len(rows)} rows that are not zero, of {d} coordinates: too few for this")
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     cosines = np.clip(rows @ rows.T, -1.0, 1.0)
-    return cosines, (Flag.sampled,) if n >= most else ()
+    said = {Flag.sampled: n >= most, Flag.zero_rows: len(rows) < count}
+    return cosines, tuple(flag for flag, applies in said.items() if applies)
 
 
 def upper(square: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " pairs"]:

@@ -3,7 +3,8 @@
 What. coherence = max over pairs i < j of |cos|, in [0, 1], no unit: the statistic that packing formulas are fitted on.
 On a sample it is a lower bound for the whole set and grows with the sample; n is the number of rows it was taken over.
 
-Reads. Points, of which at most a bounded even sample is used (flag `sampled`); rows of norm zero are left out.
+Reads. Points, of which at most a bounded even sample is used (flag `sampled`); rows of norm zero are left out
+(flag `zero_rows`).
 
 Null. The largest of N = n(n−1)/2 independent pairs of directions, each cos² following Beta(½, (d−1)/2).
 

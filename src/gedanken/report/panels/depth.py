@@ -4,7 +4,15 @@ import altair as alt
 
 from gedanken.report.data import Data
 from gedanken.report.panels.base import (
-    ROWS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip, value_axis,
+    ROWS,
+    VALUE_TIP,
+    Control,
+    Panel,
+    Y,
+    by_scale,
+    layered_quantities,
+    tooltip,
+    value_axis,
 )  # fmt: skip
 
 

@@ -4,7 +4,15 @@ import altair as alt
 
 from gedanken.report.data import Data
 from gedanken.report.panels.base import (
-    RATIO, REACH, ROWS, VALUE_TIP, Control, Panel, Y, layered_quantities, tooltip,
+    RATIO,
+    REACH,
+    ROWS,
+    VALUE_TIP,
+    Control,
+    Panel,
+    Y,
+    layered_quantities,
+    tooltip,
 )  # fmt: skip
 
 FACTOR = "format(exp(datum.value), '.2~r') + '×'"

@@ -4,7 +4,16 @@ import altair as alt
 
 from gedanken.report.data import Data
 from gedanken.report.panels.base import (
-    ROWS, TICKS, VALUE_TIP, Control, Panel, Y, by_scale, layered_quantities, tooltip, value_axis,
+    ROWS,
+    TICKS,
+    VALUE_TIP,
+    Control,
+    Panel,
+    Y,
+    by_scale,
+    layered_quantities,
+    tooltip,
+    value_axis,
 )  # fmt: skip
 from gedanken.report.panels.heatmap import shade
 
