@@ -27,7 +27,7 @@ bench: $(VENV)/installed-test
 	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 docs: $(VENV)/installed
-	$(BIN)/python -m gedanken.cli.reference docs/reference
+	$(BIN)/python -m gedanken.cli.reference .
 
 $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,9 +1,10 @@
-"""Peak memory of reading a large checkpoint, one tensor at a time.
+"""Peak memory of scanning a large checkpoint, one tensor at a time in each worker.
 
-Writes a synthetic sharded bfloat16 checkpoint (2 GB by default) into a temporary folder, reads every tensor, and prints
-the peak anonymous resident memory above the interpreter's, as a ratio to the largest tensor in float64.
+Writes synthetic sharded bfloat16 checkpoints (1 and 2 GB by default) into temporary folders, reads every tensor, then
+scans them with all instruments, and prints the peak anonymous resident memory above the interpreter's, as a ratio to
+the largest tensor in float64: at most 3 for each worker, whatever the number of tensors.
 
-    python benchmarks/checkpoint_memory.py [GIGABYTES]
+    python benchmarks/checkpoint_memory.py [GIGABYTES ...]
 """
 
 import json
@@ -15,7 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gedanken.experiment.scan import scan
 from gedanken.sources.tensor_files.open import open_tensor_file
+
+WORKERS = 2
 
 SHARD_BYTES = 500_000_000
 COLUMNS = 2048
@@ -83,24 +87,36 @@ class PeakMemory(threading.Thread):
         return self.peak - self.base
 
 
+def measured(work) -> tuple[int, float]:
+    """Peak anonymous bytes and seconds of a piece of work."""
+    memory = PeakMemory()
+    memory.start()
+    begin = time.perf_counter()
+    work()
+    return memory.above(), time.perf_counter() - begin
+
+
+def read_all(folder: str) -> None:
+    file = open_tensor_file(folder)
+    for name in file.tensors:
+        file.read(name)
+
+
 def main() -> None:
-    gigabytes = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
-    with tempfile.TemporaryDirectory() as folder:
-        write_checkpoint(Path(folder), int(gigabytes * 1e9))
-        memory = PeakMemory()
-        memory.start()
-        begin = time.perf_counter()
-        file = open_tensor_file(folder)
-        opened = time.perf_counter() - begin
-        total = 0
-        for name, info in file.tensors.items():
-            file.read(name)
-            total += info.nbytes
-        seconds = time.perf_counter() - begin
-        peak = memory.above()
-    largest = 8 * max(info.size for info in file.tensors.values())
-    print(f"{len(file.tensors)} tensors, {total / 1e9:.2f} GB, opened in {opened:.3f} s, read in {seconds:.1f} s")
-    print(f"peak anonymous memory {peak / 1e6:.0f} MB = {peak / largest:.2f} × largest tensor in float64")
+    sizes = [float(word) for word in sys.argv[1:]] or [1.0, 2.0]
+    with tempfile.TemporaryDirectory() as warm:
+        scan({"w": np.eye(64)}, f"{warm}/lab", run_name="warm")
+    for gigabytes in sizes:
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as lab:
+            write_checkpoint(Path(folder), int(gigabytes * 1e9))
+            infos = open_tensor_file(folder).tensors.values()
+            largest = 8 * max(info.size for info in infos)
+            print(f"{len(infos)} tensors, {sum(info.nbytes for info in infos) / 1e9:.2f} GB, largest {largest / 1e6:.0f} MB as float64")
+            peak, seconds = measured(lambda folder=folder: read_all(folder))
+            print(f"  read   {seconds:6.1f} s   peak {peak / 1e6:5.0f} MB = {peak / largest:.2f} × the largest")
+            peak, seconds = measured(lambda folder=folder, lab=lab: scan(folder, lab, threads=WORKERS))
+            each = peak / largest / WORKERS
+            print(f"  scan   {seconds:6.1f} s   peak {peak / 1e6:5.0f} MB = {each:.2f} × the largest for each of {WORKERS} workers (limit 3)")
 
 
 if __name__ == "__main__":

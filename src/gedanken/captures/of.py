@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from gedanken.captures import changes, weights
 from gedanken.captures.base import Capture
 from gedanken.sources.base import Snapshot
+from gedanken.sources.architectures.base import Skipped
 from gedanken.sources.change import Change
+from gedanken.sources.checkpoints import Checkpoint
 
 
 def captures_of(snapshot: Snapshot, products: Iterable[str] = ()) -> list[Capture]:
@@ -13,3 +15,8 @@ def captures_of(snapshot: Snapshot, products: Iterable[str] = ()) -> list[Captur
     if isinstance(snapshot.state, Change):
         return changes.captures(snapshot)
     return weights.captures(snapshot, products)
+
+
+def skipped_of(snapshot: Snapshot) -> tuple[Skipped, ...]:
+    """The tensors of a snapshot that are no capture (biases, norms, copies), each with the reason."""
+    return snapshot.state.skipped if isinstance(snapshot.state, Checkpoint) else ()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gedanken import __version__
-from gedanken.cli import compare, demo, instruments, query, report, runs, scan
+from gedanken.cli import cite, compare, demo, instruments, query, report, runs, scan
 from gedanken.status import Failure
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("report")(report.report)
 app.command("query")(query.query)
+app.command("cite")(cite.cite)
 app.add_typer(runs.app, name="runs")
 app.add_typer(instruments.app, name="instruments")
 

@@ -69,7 +69,9 @@ def _say(name: str, outcome, lab: str, page: Path | None) -> None:
     for sentence in outcome.failures:
         typer.echo(f"left out: {sentence}", err=True)
     if outcome.tasks:
-        typer.echo(f"{name}: {outcome.values} values, {outcome.refused} refused (each with its reason), in {lab}/")
+        typer.echo(f"{name}: {outcome.values:,} values, {outcome.refused:,} refused (each with its reason), in {lab}/")
+        if outcome.skipped:
+            typer.echo(f"{outcome.skipped:,} tensors are no matrices (biases, norms, copies) and were not measured")
     elif outcome.already_done:
         typer.echo(f"{name}: everything asked for is already in {lab}/")
     if page:

@@ -13,7 +13,7 @@ from gedanken.experiment import rows as make
 from gedanken.experiment.measure import measure
 from gedanken.experiment.plan import Plan, Task, split
 from gedanken.measurements.schema import OF_A_SNAPSHOT
-from gedanken.measurements.store import Lab
+from gedanken.measurements.store import Lab, part_key
 from gedanken.sources.base import Source
 from gedanken.status import Failure, Status
 
@@ -26,6 +26,8 @@ class Outcome:
     already_done: int = 0
     values: int = 0
     refused: int = 0
+    skipped: int = 0
+    """Tensors that are no matrix: biases, norms, copies."""
     failures: list[str] = field(default_factory=list)
 
 
@@ -74,6 +76,9 @@ def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome)
             outcome.failures.append(failure.sentence)
             continue
         lab.record("steps", [make.step_row(snapshot)])
+        skipped = make.skipped_rows(snapshot)
+        outcome.skipped += len(skipped)
+        lab.write("sites", skipped, part_key(snapshot.run, snapshot.step, snapshot.fingerprint, "skipped"))
         yield from split(snapshot, plan, captures)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from gedanken import __version__
 from gedanken.captures.base import Capture
+from gedanken.captures.of import skipped_of
 from gedanken.instruments.base import Curve, Instrument, Reading, Value
 from gedanken.sources.base import Snapshot, Source
 from gedanken.status import Flag, Refusal, Status
@@ -55,6 +56,15 @@ def site_row(snapshot: Snapshot, capture: Capture) -> dict:
         "notes": list(capture.notes),
         "fingerprint": snapshot.fingerprint,
     }
+
+
+def skipped_rows(snapshot: Snapshot) -> list[dict]:
+    """Rows of `sites` for the tensors that are not measured: kind `skipped`, the reason among the notes."""
+    address = {"run": snapshot.run, "step": snapshot.step, "fingerprint": snapshot.fingerprint, "kind": "skipped"}
+    return [
+        address | {"site": f"other.{tensor.tensor}", "block": "other", "raw_name": tensor.tensor, "notes": [tensor.reason]}
+        for tensor in skipped_of(snapshot)
+    ]
 
 
 def step_row(snapshot: Snapshot) -> dict:

@@ -83,10 +83,12 @@ def _dense(array: Float[np.ndarray, "out in"] | Factors) -> Float[np.ndarray, "o
 
 @final
 class CoordinateShuffle(NullModel):
-    """Each coordinate's values in a random order of their own over the points that are not zero.
+    """Each coordinate of the points' directions in a random order of its own; points of norm zero are left out.
 
-    Keeps the mean row and every coordinate's distribution; removes what ties the coordinates of one point together. What
-    is left of a value is not about single points. Raw points in, raw points out, as for `EntryShuffle`.
+    Keeps the mean direction and every coordinate's distribution; removes what ties the coordinates of one point
+    together, so what is left of a value is not about single points. Directions, not points: a point's length is one of
+    those ties, and where long and short points look different ways, shuffling the points would move the mean direction.
+    Raw points in, raw points (float32) out, as for `EntryShuffle`.
     """
 
     name = "coordinate_shuffle"
@@ -96,23 +98,33 @@ class CoordinateShuffle(NullModel):
 
     def draws(self, array: np.ndarray | Factors, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         points = _dense(array)
-        there = np.any(points != 0, axis=1)
-        if not there.all():  # zeros of absent points would be spread over the others
-            points = points[there]
+        lengths = _lengths(points)
+        if not lengths.all():
+            points, lengths = points[lengths > 0], lengths[lengths > 0]
         for _ in range(count):
-            yield _shuffled_columns(points, rng)
+            drawn = np.empty(points.shape, np.float32)
+            for columns in _strips(points):
+                # made contiguous: a shuffle along the columns themselves would miss the cache at every step
+                strip = np.ascontiguousarray((points[:, columns] / lengths[:, None]).T, dtype=np.float32)
+                drawn[:, columns] = rng.permuted(strip, axis=1, out=strip).T
+            yield drawn
 
     def norm(self, array: np.ndarray | Factors) -> float:
-        return float(np.linalg.norm(_dense(array)))
+        return float(np.linalg.norm(_lengths(_dense(array))))
 
 
-def _shuffled_columns(points: np.ndarray, rng: np.random.Generator, width: int = 64) -> np.ndarray:
-    """Every column in its own order. By strips of columns made contiguous: a column at a time would miss the cache."""
-    drawn = np.empty_like(points)
-    for start in range(0, points.shape[1], width):
-        strip = np.ascontiguousarray(points[:, start : start + width].T)
-        drawn[:, start : start + width] = rng.permuted(strip, axis=1, out=strip).T
-    return drawn
+def _lengths(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+    """Euclidean norms of the rows in float64, whatever their scale."""
+    peak = np.abs(points).max(axis=1).astype(np.float64)
+    unit, squares = np.where(peak > 0, peak, 1.0), np.zeros(len(points))
+    for columns in _strips(points):
+        squares += np.sum(np.square(points[:, columns] / unit[:, None]), axis=1)
+    return peak * np.sqrt(squares)
+
+
+def _strips(points: np.ndarray) -> Iterator[slice]:
+    """64 columns at a time, so that no float64 copy of a whole table is made."""
+    return (slice(start, start + 64) for start in range(0, points.shape[1], 64))
 
 
 GAUSSIAN_TWIN, ENTRY_SHUFFLE, COORDINATE_SHUFFLE = GaussianTwin(), EntryShuffle(), CoordinateShuffle()
@@ -134,7 +146,9 @@ def band(value: float, draws: Float[np.ndarray, " draws"], null: str) -> NullBan
     return NullBand(null, float(median), float(low), float(high), p, draws.size)
 
 
-def law_band(value: float, law: Any, change: Callable[[float], float] = float, null: str = GaussianTwin.name) -> NullBand:
+def law_band(
+    value: float, law: Any, change: Callable[[float], float] = float, null: str = GaussianTwin.name
+) -> NullBand:
     """The band of a variable that is a monotonic function `change` of a quantity with the (frozen scipy) `law`.
 
     `value` is the measured quantity itself, before `change`; p is two-sided, twice the smaller tail.

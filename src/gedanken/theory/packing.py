@@ -3,7 +3,7 @@
 d is the dimension, k a number of directions, ε an overlap |cos| between two of them. Every count is handled as its
 natural logarithm: ln k can exceed what a float holds.
 
-- Fitted formulas ε(k, d) = √(C ln^b(k^a/d) / d^c) and their inverse [@guha2026representational, §3]. They estimate what
+- Fitted formulas ε(k, d) = √(C ln^b(k^a/d) / d^c) and their inverse [@guha2026representational]. They estimate what
   an optimiser reaches; they are not upper bounds.
 - `welch_bound`: no k directions in d dimensions have a smaller largest overlap [@welch1974lower].
 - `log_greedy_guarantee`: at least so many directions exist, by choosing greedily outside spherical caps.
@@ -76,7 +76,7 @@ class Form:
 
 
 FORMS = {
-    # [@guha2026representational, §3] and its repository: full-precision constants of the fit to 166 optimised packings
+    # [@guha2026representational] and its repository: full-precision constants of the fit to 166 optimised packings
     "full": Form(0.45809143, 1.0668005, 1.44738666, 0.97197234),
     "ratio": Form(1.2934008),
     # The Johnson–Lindenstrauss form with the best proven constant, and fitted to random and to optimised vectors
@@ -84,10 +84,10 @@ FORMS = {
     "jl_random": Form(3.02948, relative=False, domain=((256, 4096), 32_000)),
     "jl_optimised": Form(0.706761, relative=False),
 }
-"""The published capacity forms, by name [@guha2026representational, §3]."""
+"""The published capacity forms, by name [@guha2026representational]."""
 
 NEAR_ORTHOGONAL, NOT_NEAR_ORTHOGONAL = 0.1, 0.2
-"""The two thresholds on ε between which no published model lay [@guha2026representational, §4]."""
+"""The two thresholds on ε between which no published model lay [@guha2026representational]."""
 
 
 def orthogonality_class(overlap: float) -> str:
@@ -100,7 +100,7 @@ def orthogonality_class(overlap: float) -> str:
 def welch_bound(k: int, d: int) -> float:
     """The largest of Welch's lower bounds on the coherence of k unit vectors in d dimensions; 0 if k ≤ d.
 
-    coherence^{2s} ≥ (k/C(d+s−1, s) − 1)/(k−1) for every integer s ≥ 1 with k > C(d+s−1, s) [@welch1974lower, eq. 6].
+    coherence^{2s} ≥ (k/C(d+s−1, s) − 1)/(k−1) for every integer s ≥ 1 with k > C(d+s−1, s) [@welch1974lower].
     """
     best, s = 0.0, 1
     while (space := math.comb(d + s - 1, s)) < k and (d > 1 or s == 1):

@@ -92,7 +92,8 @@ def test_interval_goes_through_its_end_points():
 
 def test_a_random_table_lies_in_its_null():
     table = gaussian(3000, 1024)
-    for instrument in (CosineEdge(), PackingCapacity(), PackingCapacity("ratio"), GreedyGuarantee(), VocabularyBudget()):
+    instruments = CosineEdge(), PackingCapacity(), PackingCapacity("ratio"), GreedyGuarantee(), VocabularyBudget()
+    for instrument in instruments:
         reading = instrument.measure(table, RNG)
         for name, band in instrument.null(table, reading).items():
             assert band.p > 1e-3 and band.low <= band.median <= band.high  # the guarantee is a whole number
@@ -118,7 +119,8 @@ def test_floor_and_bound():
 def test_strata_are_tables_of_their_own():
     table = np.random.default_rng(1).standard_normal((800, 32))
     table[:200] += 0.5
-    curve = CosineEdgeByTokenId().measure(accumulate(lambda: iter([table]), 800, "unit"), RNG)["cosine_edge_by_token_id"]
+    whole = accumulate(lambda: iter([table]), 800, "unit")
+    curve = CosineEdgeByTokenId().measure(whole, RNG)["cosine_edge_by_token_id"]
     parts = [accumulate(lambda part=part: iter([part]), 100, "unit") for part in np.split(table, 8)]
     edges = [CosineEdge().measure(part, RNG)["cosine_edge"].value for part in parts]
     np.testing.assert_allclose(curve.y, edges, atol=1e-12)

@@ -23,17 +23,17 @@ def row_blocks(matrix: np.ndarray | Factors) -> Iterator[Float[np.ndarray, "rows
             yield np.asarray(matrix[start : start + step], np.float64)
 
 
-def peak_and_mean(matrix: np.ndarray | Factors) -> tuple[float, float]:
-    """The largest |entry| and the mean entry. Raises Refusal: `empty`, `non_finite`, `zero_matrix`."""
+def range_and_mean(matrix: np.ndarray | Factors) -> tuple[float, float, float]:
+    """The smallest, the largest and the mean entry. Raises Refusal: `empty`, `non_finite`, `zero_matrix`."""
     if 0 in matrix.shape:
         raise Refusal(Flag.empty)
-    peak, total = 0.0, 0.0
+    lowest, highest, mean = np.inf, -np.inf, 0.0
     for block in row_blocks(matrix):
-        largest = max(float(block.max()), -float(block.min()))
-        if not np.isfinite(largest):  # NaN and both infinities end up here
+        low, high = float(block.min()), float(block.max())
+        if not (np.isfinite(low) and np.isfinite(high)):  # both are NaN if an entry is
             raise Refusal(Flag.non_finite)
-        peak = max(peak, largest)
-        total += float(block.mean()) * (len(block) / matrix.shape[0])
-    if peak == 0:
+        lowest, highest = min(lowest, low), max(highest, high)
+        mean += float(block.mean()) * (len(block) / matrix.shape[0])
+    if lowest == highest == 0:
         raise Refusal(Flag.zero_matrix)
-    return peak, total
+    return lowest, highest, mean

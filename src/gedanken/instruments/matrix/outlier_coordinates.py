@@ -13,7 +13,7 @@ and the largest of them is taken over as many.
 Fails when. There are fewer than three columns (rows), or more than half of them are zero. Every trained matrix lies
 outside the narrow null: look at the size of the ratio.
 
-Reference. Outlier dimensions of language models [@kovaleva2021bert, §3; @dettmers2022llm, §3].
+Reference. Outlier dimensions of language models [@kovaleva2021bert; @dettmers2022llm].
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
-from gedanken.instruments.matrix._blocks import peak_and_mean, row_blocks
+from gedanken.instruments.matrix._blocks import range_and_mean, row_blocks
 from gedanken.instruments.nulls import LargestOf, law_band
 from gedanken.kinds import Factors, Kind
 from gedanken.status import Flag, Refusal
@@ -108,7 +108,8 @@ class OutlierCoordinates(Instrument):
 
 def _energies(matrix: np.ndarray | Factors) -> tuple[Float[np.ndarray, " in"], Float[np.ndarray, " out"]]:
     """Squared column and row norms, in units of the squared largest entry."""
-    peak, _ = peak_and_mean(matrix)
+    lowest, highest, _ = range_and_mean(matrix)
+    peak = max(highest, -lowest)
     columns, rows = np.zeros(matrix.shape[1]), []
     for block in row_blocks(matrix):
         square = np.square(block / peak)

@@ -16,7 +16,7 @@ shuffle, which keeps the mean row and the coordinates' scales: what is left of �
 Fails when. There are fewer than two rows or coordinates. A large mean comes from one common direction, not from many
 related rows: look at the centred setting. μ + 2σ is the 97.7 % point only for a normal law.
 
-Reference. ε as defined in [@guha2026representational, §4]; error from the row and pair terms of [@hoeffding1948class,
+Reference. ε as defined in [@guha2026representational]; error from the row and pair terms of [@hoeffding1948class,
 §5].
 """
 
@@ -40,7 +40,7 @@ class CosineEdge(Instrument):
     """ε = μ + zσ of the pairwise cosines."""
 
     z: float = 2.0
-    """Multiplier of the spread: 2 in the paper, 3 in its code as exaggerated value [@guha2026representational, §4]."""
+    """Multiplier of the spread: 2 in the paper, 3 in its code as exaggerated value [@guha2026representational]."""
     centred: bool = False
 
     reads = Kind.moments

@@ -9,7 +9,7 @@ Null. The 95 % band of as many independent normal rows in the same dimension.
 
 Fails when. There are fewer than two stretches of at least two rows.
 
-Reference. ε as defined in [@guha2026representational, §4]; the stretches are of this project.
+Reference. ε as defined in [@guha2026representational]; the stretches are of this project.
 """
 
 import math
@@ -53,7 +53,9 @@ class CosineEdgeByTokenId(Instrument):
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
         d = array.dimension
         ends = np.cumsum([n for n, _, _ in array.groups])
-        usable = [(end - n / 2, n, total, square) for end, (n, total, square) in zip(ends, array.groups) if n > 1]
+        usable = [
+            (end - n / 2, n, total, square) for end, (n, total, square) in zip(ends, array.groups, strict=True) if n > 1
+        ]
         if len(usable) < 2 or d < 2:
             raise Refusal(Flag.too_small, f"{len(usable)} stretches of two rows or more: at least two are needed")
         edges = [cosines.pair_cosines(n, float(total @ total), square).edge(self.z) for _, n, total, square in usable]

@@ -12,8 +12,8 @@ coordinate shuffle, which keeps each coordinate's scale.
 Fails when. There are fewer than two rows or coordinates. One common direction alone lowers it: compare the
 polarization.
 
-Reference. Participation ratio of a covariance, [@gao2017theory, §2]; its identity with the mean squared cosine is the
-first-order Welch relation [@welch1974lower, eq. 3].
+Reference. Participation ratio of a covariance, [@gao2017theory]; its identity with the mean squared cosine is the
+first-order Welch relation [@welch1974lower].
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,8 @@ class DirectionalParticipationRatio(Instrument):
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         n, law = array.n, cosines.GaussianTwin(array.n, array.dimension).square()
-        return {"directional_participation_ratio": law_band(pairs_of(array).square, law, lambda square: _ratio(square, n))}
+        band = law_band(pairs_of(array).square, law, lambda square: _ratio(square, n))
+        return {"directional_participation_ratio": band}
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         d, name = 16, "directional_participation_ratio"

@@ -10,8 +10,8 @@ Null. The same at the edge ε of n independent normal rows; at ε₀ = 2/√d it
 
 Fails when. ε ≥ 1, where nothing is ruled out. It holds in any dimension; it says nothing of the table's own rows.
 
-Reference. The argument is that of the Gilbert–Varshamov bound, here with caps on the sphere [@shannon1959probability,
-§6]; cap sizes follow from the Beta law of cos² [@cai2013distributions, eq. 5].
+Reference. The argument is that of the Gilbert–Varshamov bound, with caps on the sphere [@shannon1959probability]; their
+sizes follow from the Beta law of cos² [@cai2013distributions].
 """
 
 import math

@@ -14,7 +14,7 @@ constants come from k ≤ 32,000 and d ≤ 4096, beyond which the forms disagree
 value below what greedy choice guarantees is no bound of any sort (`below_guarantee`). One per cent of ε is 8 to 20 per
 cent of k.
 
-Reference. Forms and constants [@guha2026representational, §3]; greedy bound and null are of this project.
+Reference. Forms and constants [@guha2026representational]; greedy bound and null are of this project.
 """
 
 import math
@@ -40,7 +40,7 @@ class PackingCapacity(Instrument):
     """log₁₀ k(d, ε) by one of the published forms."""
 
     form: str = "full"
-    """A name in theory.packing.FORMS; `full` is what the published table uses [@guha2026representational, table 2]."""
+    """A name in theory.packing.FORMS; `full` is what the published table uses [@guha2026representational]."""
     z: float = 2.0
 
     reads = Kind.moments

@@ -12,7 +12,7 @@ shuffle, which keeps the mean row.
 Fails when. There are fewer than two rows or coordinates. Neither tells one tight group of rows from a small lean of
 all.
 
-Reference. Mean cosine as a measure of anisotropy, [@ethayarajh2019contextual, §3.3].
+Reference. Mean cosine as a measure of anisotropy, [@ethayarajh2019contextual].
 """
 
 import math

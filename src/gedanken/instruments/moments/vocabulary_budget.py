@@ -10,7 +10,7 @@ Null. The same with k at the edge ε of n independent normal rows.
 
 Fails when. The capacity does (ε ≥ 0.1). V counts the tensor's rows, which may be more than the tokenizer's tokens.
 
-Reference. [@guha2026representational, §5].
+Reference. [@guha2026representational].
 """
 
 from collections.abc import Iterator
@@ -62,9 +62,13 @@ class VocabularyBudget(Instrument):
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
         d, taken, form = array.dimension, self.copies * array.n, packing.FORMS[self.form]
         edge, law = edge_of(array, self.z).value, cosines.GaussianTwin(array.n, d).edge(self.z)
+
+        def capacity(overlap: float) -> float:
+            return float(np.exp(form.log_capacity(d, overlap)))
+
         return {
-            "feature_budget": law_band(edge, law, lambda overlap: float(np.exp(form.log_capacity(d, overlap))) - taken),
-            "vocabulary_share": law_band(edge, law, lambda overlap: taken * float(np.exp(-form.log_capacity(d, overlap)))),
+            "feature_budget": law_band(edge, law, lambda overlap: capacity(overlap) - taken),
+            "vocabulary_share": law_band(edge, law, lambda overlap: taken / capacity(overlap)),
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:

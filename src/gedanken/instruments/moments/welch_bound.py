@@ -11,7 +11,7 @@ Null. None: both are properties of the shape.
 Fails when. There are fewer than two rows or coordinates. The bound is loose for n ≫ d²: best known packings lie 1.3 to
 3 times above it.
 
-Reference. [@welch1974lower, eq. 6].
+Reference. [@welch1974lower].
 """
 
 from collections.abc import Iterator
@@ -40,9 +40,7 @@ class WelchBound(Instrument):
         Variable(
             "welch_bound", "W", "1", "least possible largest |cos| of n rows in d dimensions", (0, 1), no_null=NO_NULL
         ),
-        Variable(
-            "cosine_edge_floor", "ε_W", "1", "least possible ε at zero mean cosine", (0, None), no_null=NO_NULL
-        ),
+        Variable("cosine_edge_floor", "ε_W", "1", "least possible ε at zero mean cosine", (0, None), no_null=NO_NULL),
     )
     symmetries = OF_DIRECTIONS
 

@@ -54,7 +54,8 @@ class RelativeChange(Instrument):
         matrix = np.diag([3.0, 4.0, 0.0])
         spike = Factors(np.array([[0.5], [0.0], [0.0]]), np.array([[1.0, 0.0, 0.0]]))
         expected = {"relative_change": (0.1, 1e-12), "relative_spectral_change": (0.125, 1e-12)}
-        yield KnownCase("a spike of 1/2 on diag(3, 4, 0)", Pair(matrix, spike), expected, "rounding of a few operations")
+        pair = Pair(matrix, spike)
+        yield KnownCase("a spike of 1/2 on diag(3, 4, 0)", pair, expected, "rounding of a few operations")
         half = {"relative_change": (0.5, 1e-12), "relative_spectral_change": (0.5, 1e-12)}
         noise = rng.standard_normal((20, 30))
         yield KnownCase("half of itself", Pair(noise, 0.5 * noise), half, "rounding of a few operations")

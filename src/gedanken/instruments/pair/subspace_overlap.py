@@ -1,7 +1,7 @@
 """Subspace overlap: whether a matrix's leading directions survive a change, and whether the change moves along them.
 
-What. For the k leading singular directions on one side, U before and U′ after: overlap = ‖UᵀU′‖_F² / k ∈ [0, 1], unit 1;
-1 if they span one subspace. left_overlap and right_overlap compare W with W + ΔW; change_left_overlap and
+What. For the k leading singular directions on one side, U before and U′ after: overlap = ‖UᵀU′‖_F² / k ∈ [0, 1], no
+unit; 1 if they span one subspace. left_overlap and right_overlap compare W with W + ΔW; change_left_overlap and
 change_right_overlap compare W with ΔW: whether the change lies in directions that the matrix already used.
 
 Reads. pair: the matrix before, and its change (an array or thin factors).
@@ -55,7 +55,8 @@ class SubspaceOverlap(Instrument):
 
     def measure(self, array: Pair, rng: np.random.Generator) -> Reading:
         if min(array.shape) <= self.k:
-            raise Refusal(Flag.too_small, f"a {array.shape[0]} × {array.shape[1]} matrix has no {self.k} leading directions")
+            rows, cols = array.shape
+            raise Refusal(Flag.too_small, f"a {rows} × {cols} matrix has no {self.k} leading directions")
         base = np.asarray(array.base, dtype=np.float64)
         change = np.asarray(array.dense_change, dtype=np.float64)
         before = self._leading(base)
@@ -74,11 +75,12 @@ class SubspaceOverlap(Instrument):
         values = np.arange(20.0, 0.0, -1.0)
         matrix = np.diag(values)
         names = [variable.name for variable in self.variables]
-        same = dict.fromkeys(names, (1.0, 1e-09))
-        yield KnownCase("a multiple of itself", Pair(matrix, 0.5 * matrix), same, "rounding of eigenvectors of gap 1/20")
+        same = dict.fromkeys(names, (1.0, 1e-9))
+        why = "rounding of eigenvectors of gap 1/20"
+        yield KnownCase("a multiple of itself", Pair(matrix, 0.5 * matrix), same, why)
         reversed_change = Pair(matrix, np.diag(100.0 * values[::-1]))
         shared = max(0, 2 * self.k - 20) / self.k
-        swapped = dict.fromkeys(names, (shared, 1e-09))
+        swapped = dict.fromkeys(names, (shared, 1e-9))
         yield KnownCase("the order reversed", reversed_change, swapped, "the leading k are the last k before")
 
     def _leading(self, matrix: Float[np.ndarray, "out in"]) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ Null. The largest of N = n(n−1)/2 independent pairs of directions, each cos² 
 
 Fails when. There are fewer than two rows or coordinates. One pair of near-duplicate rows decides it.
 
-Reference. Mutual coherence [@welch1974lower, §I]; law of the angle [@cai2013distributions, eq. 5].
+Reference. Mutual coherence [@welch1974lower]; law of the angle [@cai2013distributions].
 """
 
 from collections.abc import Iterator

@@ -10,7 +10,7 @@ Null. Independent directions: (1 + c)/2 follows Beta((d−1)/2, (d−1)/2), and 
 
 Fails when. There are fewer than two rows or coordinates.
 
-Reference. Bins of the repository of [@guha2026representational]; law of the angle [@cai2013distributions, eq. 5].
+Reference. Bins of the repository of [@guha2026representational]; law of the angle [@cai2013distributions].
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ p)/N, N = n(n−1)/2; for the shares beyond ε this is an upper bound, since ε 
 
 Fails when. There are fewer than ten rows. Fewer than ten pairs beyond a level leave it to chance (flag `short_tail`).
 
-Reference. Quantiles of pair statistics [@serfling1984generalized, §3]; law of the angle [@cai2013distributions, eq. 5].
+Reference. Quantiles of pair statistics [@serfling1984generalized]; law of the angle [@cai2013distributions].
 """
 
 from collections.abc import Iterator
