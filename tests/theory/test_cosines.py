@@ -1,4 +1,4 @@
-"""Moments of pairwise cosines: identities, the noise correction, and the law of independent rows, against plain pairs."""
+"""Moments of pairwise cosines: identities, the noise correction and the law of independent rows, by plain pairs."""
 
 import math
 
@@ -111,10 +111,13 @@ def test_errors_are_those_of_a_jackknife():
     total, second = u.sum(axis=0), u.T @ u
     whole = cosines.errors(moments_of(u), u @ total, np.einsum("ij,ij->i", u @ second, u))
     without = [moments_of(np.delete(u, i, axis=0)) for i in range(len(u))]
-    for name, error in (("mean", whole.mean()), ("square", whole.square()), ("spread", whole.spread())):
-        values = np.array([getattr(one, name) for one in without])
-        jackknife = math.sqrt((len(u) - 1) * values.var())
-        # The jackknife counts the pair term twice, as var(h)/n does, and ours once: at most one part in n of it here
-        assert error == pytest.approx(jackknife, rel=0.05), name
-    edges = np.array([one.edge() for one in without])
-    assert whole.edge() == pytest.approx(math.sqrt((len(u) - 1) * edges.var()), rel=0.05)
+    mu, sigma, n = whole.pairs.mean, whole.pairs.spread, len(u)
+    # The jackknife counts the variance of single pairs twice, an error once; for normal cosines it is, for each
+    single = {"mean": sigma**2, "square": 4 * mu**2 * sigma**2 + 2 * sigma**4, "spread": sigma**2 / 2}
+    for name, of_a_pair in single.items():
+        jackknife = (n - 1) * np.var([getattr(one, name) for one in without])
+        error = getattr(whole, name)()
+        # (n−1)²/(n−2)² between the two definitions, and the square's curvature, of relative size 1/n
+        assert jackknife == pytest.approx(error**2 + of_a_pair / (n * (n - 1) / 2), rel=4 / n), name
+    jackknife = (n - 1) * np.var([one.edge() for one in without])
+    assert jackknife == pytest.approx(whole.edge() ** 2 + 3 * sigma**2 / (n * (n - 1) / 2), rel=4 / n)

@@ -1,6 +1,7 @@
 """The Hugging Face hub: a model's files by id, fetched by huggingface_hub into its cache. Nothing else goes online.
 
-An address is `org/name[@revision]` or `org/name/file.gguf[@revision]`; a revision with a wildcard is a ladder.
+An address is `org/name@revision` or `org/name/file.gguf@revision`, where the revision may be left out; one with a
+wildcard is a ladder.
 """
 
 import re

@@ -52,7 +52,7 @@ def test_blocks_types_and_factors_agree(monkeypatch):
     monkeypatch.setattr(_blocks, "ENTRIES", 70)
     for matrix in (dense, factors):
         pieces = EntryStatistics().measure(matrix, RNG), OutlierCoordinates().measure(matrix, RNG)
-        for one, other in zip(whole, pieces):
+        for one, other in zip(whole, pieces, strict=True):
             for name in one.keys() - {"outlier_columns"}:
                 assert other[name].value == pytest.approx(one[name].value, rel=1e-12)
     stored = dense.astype(ml_dtypes.bfloat16)
@@ -79,12 +79,37 @@ def test_nulls_against_draws():
     assert np.mean(inside, axis=0)[:4].min() > 0.88 and np.mean(inside) > 0.75
 
 
+def test_p_is_uniform_on_normal_entries():
+    """With many rows and columns, where the fluctuation of the median no longer counts."""
+    rng, p = np.random.default_rng(8), {}
+    for _ in range(120):
+        table = rng.standard_normal((400, 300))
+        for instrument in (EntryStatistics(), OutlierCoordinates()):
+            for name, band in instrument.null(table, instrument.measure(table, rng)).items():
+                p.setdefault(name, []).append(band.p)
+    assert len(p) == 5
+    for name, values in p.items():
+        assert stats.kstest(values, "uniform").pvalue > 1e-3, name
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, -7e-200])
+def test_equal_entries_of_many_blocks_are_constant(value, monkeypatch):
+    monkeypatch.setattr(_blocks, "ENTRIES", 70)  # the mean is then a sum of many rounded ones
+    table = np.full((300, 33), value)
+    with pytest.raises(Refusal) as refused:
+        EntryStatistics().measure(table, RNG)
+    assert refused.value.flag == Flag.constant
+    table[123, 7] *= 1 + 1e-7  # one step of float32
+    assert EntryStatistics().measure(table, RNG)["largest_entry"].value == pytest.approx(np.sqrt(300 * 33), rel=1e-3)
+
+
 def test_planted_outliers():
     table = np.random.default_rng(3).standard_normal((500, 64))
     table[:, 7] *= 10
     table[3] *= 5
     reading = OutlierCoordinates().measure(table, RNG)
     assert reading["outlier_columns"].x[0] == 7
+    assert OutlierCoordinates().null(table, reading)["outlier_column_ratio"].p < 1e-9
     # the row that is five times longer adds 24/500 to every squared column norm alike
     assert reading["outlier_column_ratio"].value == pytest.approx(10, rel=0.15)
     assert EntryStatistics().measure(table, RNG)["entry_kurtosis"].value > 20

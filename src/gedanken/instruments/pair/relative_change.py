@@ -9,7 +9,7 @@ Null. None: no change is the only change without structure, and its value is 0.
 
 Fails when. The matrix before is zero (nothing to compare with), or either has a non-finite entry.
 
-Reference. Norms as in [@golub2013, §2.3]; for low-rank adapters [@hu2022, §7.3].
+Reference. Norms as in [@golub2013, §2.3]; for low-rank adapters [@hu2022lora, §7.3].
 """
 
 from collections.abc import Iterator

@@ -10,10 +10,10 @@ Null. Two independent uniformly random k-dimensional subspaces of R^d: the overl
 2(d − k)² / (d²(d − 1)(d + 2)), and cannot lie below (2k − d)/k. The law is taken as the Beta law with that mean,
 variance and range: exact for k = 1 and k = d − 1, normal in the limit of large d.
 
-Fails when. The matrix or its change has fewer than k + 1 non-zero singular values, or the k-th and the next one are
-equal to rounding: the leading subspace is then not defined.
+Fails when. The matrix or its change has fewer than k non-zero singular values, or the k-th and the next one are equal
+to rounding: the leading subspace is then not defined. A change of too low a rank refuses its own overlaps only.
 
-Reference. Overlap of adapted subspaces [@hu2022, §7.2, eq. 4]; variance of the trace of two random projections
+Reference. Overlap of adapted subspaces [@hu2022lora, §7.2, eq. 4]; variance of the trace of two random projections
 [@collins2006, §2, second moments of the orthogonal group].
 """
 
@@ -60,16 +60,26 @@ class SubspaceOverlap(Instrument):
         base = np.asarray(array.base, dtype=np.float64)
         change = np.asarray(array.dense_change, dtype=np.float64)
         before = self._leading(base)
-        after, moved = self._leading(base + change), self._leading(change)
-        sides = {"left": 0, "right": 1}
-        overlap = {f"{side}_overlap": (before[i], after[i]) for side, i in sides.items()}
-        overlap |= {f"change_{side}_overlap": (before[i], moved[i]) for side, i in sides.items()}
-        return {name: Value(float(np.sum((u.T @ v) ** 2) / self.k), n=self.k) for name, (u, v) in overlap.items()}
+        return self._overlaps("", before, base + change) | self._overlaps("change_", before, change)
+
+    def _overlaps(self, of: str, before: tuple[np.ndarray, np.ndarray], matrix: np.ndarray) -> dict:
+        """Of `before` with the leading directions of `matrix`, or its refusal: an adapter of rank below k has no k."""
+        names = f"{of}left_overlap", f"{of}right_overlap"
+        try:
+            pairs = zip(before, self._leading(matrix), strict=True)
+        except Refusal as refusal:
+            return dict.fromkeys(names, refusal)
+        values = (Value(float(np.sum((u.T @ v) ** 2) / self.k), n=self.k) for u, v in pairs)
+        return dict(zip(names, values, strict=True))
 
     def null(self, array: Pair, reading: Reading) -> Mapping[str, NullBand]:
         laws = {"left": random_overlap(self.k, array.shape[0]), "right": random_overlap(self.k, array.shape[1])}
         sides = {name: "left" if "left" in name else "right" for name in reading}
-        return {name: law_band(reading[name].value, laws[side], null="random_subspace") for name, side in sides.items()}
+        return {
+            name: law_band(reading[name].value, laws[side], null="random_subspace")
+            for name, side in sides.items()
+            if isinstance(reading[name], Value)
+        }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         values = np.arange(20.0, 0.0, -1.0)

@@ -11,7 +11,7 @@ spectral_entropy → 1 − c/(2 ln r), effective_rank → 0.805 r for square mat
 Fails when. The matrix is zero; the entropy of a matrix with one row or column is refused, for ln r = 0. Quantisation
 noise fills small singular values and raises effective_rank more than energy_effective_rank.
 
-Reference. [@roy2007effective, §2, definition 1]; entropy of the energy distribution [@alter2000singular, eq. 6].
+Reference. [@roy2007effective, §2, definition 1]; entropy of the energy distribution [@alter2000singular].
 """
 
 from collections.abc import Iterator

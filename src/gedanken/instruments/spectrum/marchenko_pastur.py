@@ -13,8 +13,8 @@ distance is invalid; its band is drawn.
 Fails when. More than a fifth of the values lie above the fitted edge (noise "bulk"): the median is then no longer that of
 noise. With noise "entries", s² is the mean square of all entries, which large outliers inflate. Refused for products.
 
-Reference. [@marchenko1967distribution]; noise from the median of the bulk [@gavish2014optimal, §III.E]; soft rank
-[@martin2021implicit, eq. 12].
+Reference. [@marchenko1967distribution]; noise from the median of the bulk [@gavish2014optimal]; soft rank
+[@martin2021implicit].
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ Fails when. The weights are quantised: the smallest values are then the quantise
 and both are refused. Where σ_r lies below rounding the condition number is at least the value given, flagged
 `below_resolution`.
 
-Reference. [@golub2013, §2.6.2, §5.4.1]; size for Gaussian matrices [@edelman1988eigenvalues, theorem 7.1].
+Reference. [@golub2013, §2.6.2, §5.4.1]; size for Gaussian matrices [@edelman1988eigenvalues].
 """
 
 from collections.abc import Iterator

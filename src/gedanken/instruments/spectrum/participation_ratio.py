@@ -9,7 +9,7 @@ Null. Gaussian twin of the same shape; → r/(1 + c) for large r = min(m, n) and
 
 Fails when. The matrix is zero. It weighs large singular values more than the entropies do.
 
-Reference. Inverse participation ratio [@bell1970atomic, eq. 3.17], applied to the eigenvalue distribution.
+Reference. Inverse participation ratio [@bell1970atomic], applied to the eigenvalue distribution.
 """
 
 from collections.abc import Iterator

@@ -17,7 +17,7 @@ Fails when. Fewer than ten eigenvalues lie above rounding, or all are equal. Fla
 p < 0.1, `short_tail` below 50 values, `at_bound` if the tail is the shortest that was searched.
 
 Reference. [@clauset2009power, eqs. 3.1–3.2, §3.3, §5]; comparison of laws [@vuong1989likelihood, eq. 5.6]; alpha_hat and
-log_alpha_norm [@martin2021predicting, eqs. 3–4].
+log_alpha_norm [@martin2021predicting].
 """
 
 from collections.abc import Iterator
