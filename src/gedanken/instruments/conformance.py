@@ -280,7 +280,7 @@ def _nulls(subject: Subject) -> Iterator[str]:
     yield from (f"null() gives {name}, which is no variable" for name in closed if name not in subject.variables)
     for name, variable in subject.variables.items():
         carried = isinstance(reading[name], Curve) and reading[name].null_low is not None
-        has = bool(closed.get(name)) or carried or instrument.null_model is not None
+        has = bool(closed.get(name)) or carried or (instrument.null_model or instrument.data_null) is not None
         if variable.no_null and (closed.get(name) or carried):
             yield f"{name} has a null and a reason why it has none"
         if not variable.no_null and not has:

@@ -33,6 +33,17 @@ def part_key(run: str, *rest: object) -> str:
     return f"{digest(run, size=4)}-{digest(run, *rest)}"
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a local file under a temporary name, then rename it: it is there whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 class Lab:
     """A folder of tables. `lab.measurements`, `lab.nulls` … are lazy frames with the columns of schema.TABLES.
 
@@ -224,16 +235,10 @@ class Lab:
     def _replace(self, name: str, content: bytes) -> None:
         """Put a file in place whole: by rename on a disk, as one object elsewhere."""
         path = f"{self._root}/{name}"
-        if not self._local:
+        if self._local:
+            write_whole(Path(path), content)
+        else:
             self._fs.pipe_file(path, content)
-            return
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(f"{path}.{uuid.uuid4().hex}.tmp")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     # names
 

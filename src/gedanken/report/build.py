@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-import tempfile
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from markupsafe import Markup
 
 from gedanken.analysis.summary import judged, ranked_findings, summarise
 from gedanken.analysis.wording import cited
+from gedanken.measurements.store import Lab, write_whole
 from gedanken.report import tables, theme
 from gedanken.report.data import Data, collect
 from gedanken.report.packing import pack, safe_json
@@ -33,24 +33,21 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 """The version of Vega-Lite that Altair writes, as vl-convert names it: the page carries the same one."""
 
 
-def build(lab, path: str | os.PathLike) -> Path:
-    """Write the report of `lab` to `path` and return it. Raises Failure if the lab has no measurements."""
+def build(lab: Lab, path: str | os.PathLike) -> Path:
+    """Write the report of `lab` to `path` and return it.
+
+    Raises Failure if the lab has no measurements, or if the file cannot be written.
+    """
     page = render(lab)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        write_whole(path, page.encode("utf-8"))
+    except OSError as broken:
+        raise Failure(f"Could not write {path}: {broken.strerror or broken}.", "gedanken report --out FILE") from broken
     return path
 
 
-def render(lab) -> str:
+def render(lab: Lab) -> str:
     """The page as a string."""
     if lab.measurements.select("run").head(1).collect().is_empty():
         raise Failure("The lab has no measurements to report.", try_next="gedanken scan MODEL")
@@ -81,7 +78,7 @@ def render(lab) -> str:
     )
 
 
-def _payload(lab, data: Data, shown: list[Panel]) -> dict:
+def _payload(lab: Lab, data: Data, shown: list[Panel]) -> dict:
     """What script.js reads: the tables once, and the panels that share them."""
     numbered = tables.numbered_places(data)
     return {

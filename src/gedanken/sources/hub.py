@@ -110,10 +110,9 @@ def _asked(address: Address, request: Callable[[], Any]) -> Any:
         sentence = f"There is no path {address.repo}, and no model of that name on the hub (or it is private)."
         raise Failure(sentence) from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
-        raise Failure(
-            f"{address} is not in the local cache and the hub cannot be reached.",
-            "unset HF_HUB_OFFLINE, or name a local folder",
-        ) from error
+        sentence = f"{address} is not in the local cache and the hub cannot be reached."
+        mend = "unset HF_HUB_OFFLINE" if huggingface_hub.is_offline_mode() else "check the connection"
+        raise Failure(sentence, f"{mend}, or name a local folder") from error
     except EntryNotFoundError as error:
         raise Failure(f"{address.repo} holds no file {address.file}.") from error
     except HFValidationError as error:

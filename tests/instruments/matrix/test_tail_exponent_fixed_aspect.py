@@ -29,7 +29,7 @@ def noise_limit(aspect, fraction=0.5):
 @settings(deadline=None, max_examples=80)
 def test_windows_are_equal_cover_the_matrix_and_have_the_aspect(long, short, aspect):
     long, short = max(long, short), min(long, short)
-    places = np.arange(long * short).reshape(long, short)
+    places = np.arange(float(long * short)).reshape(long, short)
     found = list(windows(places, aspect))
     rows, cols = found[0].shape
     assert {window.shape for window in found} == {(rows, cols)}

@@ -10,8 +10,9 @@ Reads. A matrix.
 Null. On request, the matrix's own entries in random order. Independent entries of finite variance tend to a value that
 depends on nothing but the two fields: 2.12 at their defaults, below it by about 3 over the window's short side.
 
-Fails when. Fewer than ten eigenvalues lie in the tail or above rounding, or they are equal. Half of a spectrum is rarely
-a tail, and windows of one matrix are not independent, so no standard error is given. One decomposition for each window.
+Fails when. Fewer than ten eigenvalues lie in the tail or above rounding, or they are equal. Half of a spectrum is
+rarely a tail, and windows of one matrix are not independent, so no standard error is given. One decomposition for each
+window.
 
 Reference. Fixed-aspect-ratio subsampling [@hu2025eigenspectrum]; the estimator [@hill1975simple, eq. 2.2].
 """
