@@ -45,7 +45,7 @@ class Flag(StrEnum):
     below_guarantee = "below_guarantee", "the value lies below what greedy choice already guarantees, so it bounds nothing"
     sampled = "sampled", "computed on a bounded sample of the points"
     no_null = "no_null", "no null model applies to this quantity"
-    null_is_exact = "null_is_exact", "the null has no spread: it equals its limit exactly"
+    null_is_exact = "null_is_exact", "the null has this value exactly, by construction"
 
 
 class Refusal(Exception):

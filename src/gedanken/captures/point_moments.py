@@ -131,19 +131,22 @@ class _Sums:
     def __init__(self, rows: int, groups: int, sample: int):
         self.ends = [rows * (g + 1) // groups for g in range(groups)]
         self.picks = np.arange(sample) * rows // sample
-        self.n = self.seen = 0
-        self.sample, self.norms, self.groups = [], [], []
-        self.total = self.second = None
+        self.n = self.seen = self.sampled = 0
+        self.norms, self.groups = [], []
+        self.sample = self.total = self.second = None
 
     def add(self, start: int, block: np.ndarray, norms: np.ndarray, kept: np.ndarray) -> None:
         """A block whose rows are prepared; rows not kept are zero in it, and count nowhere."""
         if self.total is None:
             d = block.shape[1]
             self.total, self.second, self.stretch_second = np.zeros(d), np.zeros((d, d)), np.zeros((d, d))
+            self.sample = np.empty((len(self.picks), d))
             self._open()
         low, high = np.searchsorted(self.picks, [start, start + len(block)])
         picked = self.picks[low:high] - start
-        self.sample.append(block[picked[kept[picked]]])
+        picked = picked[kept[picked]]
+        self.sample[self.sampled : self.sampled + len(picked)] = block[picked]
+        self.sampled += len(picked)
         self.norms.append(norms[kept])
         self.seen = start + len(block)
         while start < self.seen:
@@ -189,7 +192,7 @@ class _Sums:
             n=int(self.n),
             total=self.total,
             second=self.second,
-            sample=np.concatenate(self.sample),
+            sample=self.sample[: self.sampled],
             dropped=int(self.seen - self.n),
             smallest_norm=float(norms.min()) / median if median > 0 else 0.0,
             groups=tuple(self.groups),

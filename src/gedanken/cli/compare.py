@@ -59,6 +59,7 @@ def _overlaps(tables, run: str) -> list[dict]:
     chance = tables.nulls.filter((pl.col("run") == run) & (pl.col("variable") == "left_overlap")).select("site", "median")
     table = rows.join(parts, on="site").group_by("part", "variable").agg(pl.col("value").median()).collect()
     floor = chance.join(parts, on="site").group_by("part").agg(pl.col("median").median().alias("overlap_by_chance"))
+    table = table.filter(pl.col("value").is_not_null())
     wide = table.pivot(on="variable", index="part", values="value").join(floor.collect(), on="part", how="left").sort("part")
     order = ["part", *(name for name in wanted if name in wide.columns), "overlap_by_chance"]
     names = {"stable_rank": "stable_rank_of_ΔW"}

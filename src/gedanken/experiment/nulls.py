@@ -11,10 +11,10 @@ import polars as pl
 from gedanken.captures.base import Capture
 from gedanken.captures.reduce import reduced
 from gedanken.instruments import nulls
-from gedanken.instruments.base import Instrument, NullModel, Reading, Value
+from gedanken.instruments.base import Curve, Instrument, NullModel, Reading, Value
 from gedanken.kinds import Kind, Spectrum
 from gedanken.measurements.store import Lab, digest
-from gedanken.status import Refusal
+from gedanken.status import Flag, Refusal
 
 CHUNK = 25
 """Draws of one shape that a worker makes at a time, so that a few shapes keep all cores busy."""
@@ -161,7 +161,7 @@ def bands(
     instrument: Instrument, array, reading: Reading, kept: Kept, count: int, shuffled: Shuffled
 ) -> Iterator[tuple[str, dict]]:
     """(variable, columns of the `nulls` table) for every value that stands and has a null."""
-    standing = {v.name: v for v in instrument.variables if isinstance(reading[v.name], Value) and not v.no_null}
+    standing = {v.name: v for v in instrument.variables if not v.no_null and _comparable(reading[v.name])}
     if not standing:
         return
     if count:
@@ -175,6 +175,10 @@ def bands(
     for name, draws in shuffled.values(instrument).items():
         if name in standing and len(draws):
             yield name, _columns(reading[name].value, draws, instrument.data_null)
+
+
+def _comparable(result: Value | Curve | Refusal) -> bool:
+    return isinstance(result, Value) and Flag.null_is_exact not in result.flags
 
 
 def _columns(value: float, draws: np.ndarray, null: NullModel) -> dict:

@@ -76,9 +76,11 @@ class MarchenkoPastur(Instrument):
         n = len(values)
         below = n - outliers
         distance = law.ks_distance(eigenvalues, array.rows, array.cols, variance) if below else None
+        # The twin has the same mean square, and so the same scale and edge where that is what they are made from.
+        given = (*flags, Flag.null_is_exact) if self.noise == "entries" else flags
         return {
-            "noise_scale": Value(scale * float(np.sqrt(variance)), n=below, flags=flags),
-            "bulk_edge": Value(scale**2 * edge, n=below, flags=flags),
+            "noise_scale": Value(scale * float(np.sqrt(variance)), n=below, flags=given),
+            "bulk_edge": Value(scale**2 * edge, n=below, flags=given),
             "outlier_count": Value(float(outliers), n=n, flags=flags),
             "bulk_ks_distance": Refusal(Flag.too_small) if distance is None else Value(distance, n=below, flags=flags),
             "soft_rank": Value(edge, n=below, flags=flags),
