@@ -60,7 +60,8 @@ class Spectrum:
     """Singular values of an out × in matrix, descending, zeros included.
 
     There are r = min(rows, cols) of them, or `rank_bound` where construction allows no more (a product of thin
-    factors). `resolution` is the size below which a value is rounding noise of how it was computed; `quantised` says that the stored entries carry quantisation noise, so that small values are not the model's.
+    factors). `resolution` is the size below which a value is rounding noise of how it was computed; `quantised` says
+    that the stored entries carry quantisation noise, so that small values are not the model's.
     """
 
     singular_values: Float[np.ndarray, " r"]
@@ -103,7 +104,8 @@ class Moments:
     `total` = Σx (length d) and `second` = Σ x xᵀ (d × d). `sample` holds at most a few thousand of the points, drawn
     evenly, for quantities that need rows (errors, quantiles). `dropped` counts zero rows left out;
     `smallest_norm` is the smallest kept row norm over the median one, before any normalisation.
-    `groups` holds (n, Σx, ‖Σxxᵀ‖_F²) of consecutive stretches of rows.
+    `groups` holds (n, Σx, ‖Σxxᵀ‖_F²) of consecutive stretches of rows. `tables` says how many tables of n such points
+    share their space: 2 for the embedding and the unembedding of a model that does not tie them.
     """
 
     n: int
@@ -114,6 +116,7 @@ class Moments:
     smallest_norm: float = 1.0
     groups: tuple[tuple[int, np.ndarray, float], ...] = ()
     quantised: bool = False
+    tables: int = 1
 
     @classmethod
     def of(cls, points: Float[np.ndarray, "n d"]) -> "Moments":

@@ -81,6 +81,12 @@ def test_without_head_counts_there_are_no_products(tensors):
     assert not any("heads" in site for site in found)
 
 
+def test_two_tables_share_the_directions_where_they_are_not_tied(tensors):
+    capture = captures(tensors)["embed.W_E"]
+    moments = reduced(capture.read(), Kind.moments, "unit", capture.notes)
+    assert moments.tables == (2 if "lm_head.weight" in tensors else 1)
+
+
 def test_every_kind_is_offered_only_where_it_means_something(tensors):
     found = captures(tensors, "W_QK")
     assert Kind.moments in found["embed.W_E"].kinds and Kind.matrix in found["embed.W_E"].kinds

@@ -29,10 +29,6 @@ class Capture:
     rank_bound: int | None = None
 
     @property
-    def quantised(self) -> bool:
-        return "quantised" in self.notes
-
-    @property
     def work(self) -> float:
         """Floating-point operations of its spectrum: the Gram matrix and the values-only eigenvalue problem."""
         short, long = sorted((self.rows, self.cols))

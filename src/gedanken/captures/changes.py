@@ -17,7 +17,6 @@ def captures(snapshot: Snapshot) -> list[Capture]:
 def _capture(change: Change, shared: Shared) -> Capture:
     before, after = shared.before, shared.after
     infos = change.before.files.tensors[before.tensor], change.after.files.tensors[after.tensor]
-    quantised = any(info.quantised for info in infos)
     return Capture(
         site=before.site,
         kind=Kind.pair,
@@ -26,7 +25,7 @@ def _capture(change: Change, shared: Shared) -> Capture:
         cols=before.cols,
         dtype=infos[0].dtype if infos[0].dtype == infos[1].dtype else f"{infos[0].dtype} → {infos[1].dtype}",
         raw_name=after.tensor,
-        notes=(*before.notes, *(("quantised",) if quantised and "quantised" not in before.notes else ())),
+        notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
         read=lambda: _read(change, shared),
     )
 

@@ -5,7 +5,8 @@ values-only eigenvalue problem, several times faster than a singular-value decom
 exact to σ₁√(r·eps): smaller values are below `Spectrum.resolution`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -19,18 +20,21 @@ BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
 
 
-def reduced(raw: np.ndarray | Factors | Pair, kind: Kind, preparation: str = "", *, quantised: bool = False):
+def reduced(raw: np.ndarray | Factors | Pair, kind: Kind, preparation: str = "", notes: Collection[str] = ()):
     """The raw matrix, points or pair as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW.
 
+    `notes` are the capture's: `quantised` and `untied` are handed on to what reads the reduction.
     Raises Refusal where the object has no such reduction (see `spectrum` and `point_moments.accumulate`).
     """
+    quantised = "quantised" in notes
     match kind:
         case Kind.matrix | Kind.points | Kind.pair:
             return raw
         case Kind.spectrum:
             return spectrum(raw.change if isinstance(raw, Pair) else raw, quantised=quantised)
         case Kind.moments:
-            return point_moments.accumulate(lambda: row_blocks(raw), len(raw), preparation, quantised=quantised)
+            found = point_moments.accumulate(lambda: row_blocks(raw), len(raw), preparation, quantised=quantised)
+            return replace(found, tables=2 if "untied" in notes else 1)
     raise ValueError(f"a {kind} is no reduction of a matrix")
 
 

@@ -16,6 +16,8 @@ from gedanken.sources.checkpoints import Checkpoint
 
 PRODUCTS = ("W_QK", "W_OV", "W_UE")
 
+_TABLES = (("embed", "W_E"), ("unembed", "W_U"))
+
 _OF_MATRIX = frozenset({Kind.matrix, Kind.spectrum})
 _OF_FACTORS = frozenset({Kind.spectrum})
 _OF_POINTS = frozenset({Kind.matrix, Kind.spectrum, Kind.points, Kind.moments})
@@ -27,14 +29,22 @@ def captures(snapshot: Snapshot, products: Iterable[str] = ()) -> list[Capture]:
     Raises Failure if the checkpoint cannot be opened. Reading a capture raises Refusal if its tensor cannot be read.
     """
     checkpoint: Checkpoint = snapshot.state
-    found = [_capture(checkpoint, piece) for piece in checkpoint.pieces]
     pieces = {piece.site: piece for piece in checkpoint.pieces}
+    untied = {piece.site for piece in _two_tables(pieces)}
+    found = [_capture(checkpoint, piece, piece.site in untied) for piece in checkpoint.pieces]
     for product in products:
         found.extend(_PRODUCTS[product](checkpoint, pieces))
     return found
 
 
-def _capture(checkpoint: Checkpoint, piece: Piece) -> Capture:
+def _two_tables(pieces: dict[Site, Piece]) -> list[Piece]:
+    """Embedding and unembedding, where a model has both, of one vocabulary and width."""
+    tables = [piece for site, piece in pieces.items() if (site.block, site.part) in _TABLES]
+    alike = len({(piece.rows, piece.cols) for piece in tables}) == 1
+    return tables if len(tables) == 2 and alike else []
+
+
+def _capture(checkpoint: Checkpoint, piece: Piece, untied: bool) -> Capture:
     info = checkpoint.files.tensors[piece.tensor]
     kinds = _OF_POINTS if piece.kind == Kind.points else _OF_FACTORS if piece.factored else _OF_MATRIX
     return Capture(
@@ -45,22 +55,21 @@ def _capture(checkpoint: Checkpoint, piece: Piece) -> Capture:
         cols=piece.cols,
         dtype=info.dtype,
         raw_name=piece.tensor,
-        notes=(*piece.notes, *(("quantised",) if info.quantised and "quantised" not in piece.notes else ())),
+        notes=(*piece.notes, "untied") if untied else piece.notes,
         read=lambda: checkpoint.read(piece),
     )
 
 
 def _product(checkpoint: Checkpoint, pieces: tuple[Piece, Piece], site: Site, shape, rank: int, read) -> Capture:
-    infos = [checkpoint.files.tensors[piece.tensor] for piece in pieces]
     return Capture(
         site=site,
         kind=Kind.matrix,
         kinds=_OF_FACTORS,
         rows=shape[0],
         cols=shape[1],
-        dtype=infos[0].dtype,
+        dtype=checkpoint.files.tensors[pieces[0].tensor].dtype,
         raw_name=" · ".join(piece.tensor for piece in pieces),
-        notes=("product", *(("quantised",) if any(info.quantised for info in infos) else ())),
+        notes=("product", *(("quantised",) if any("quantised" in piece.notes for piece in pieces) else ())),
         read=read,
         rank_bound=rank,
     )

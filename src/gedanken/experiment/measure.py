@@ -73,8 +73,8 @@ class _Reader:
             return {variable.name: refusal for variable in instrument.variables}, array
 
     def _reduced(self, kind: Kind, preparation: str):
-        quantised = self._capture.quantised
-        return self._once((kind, preparation), lambda: reduced(self.raw(), kind, preparation, quantised=quantised))
+        notes = self._capture.notes
+        return self._once((kind, preparation), lambda: reduced(self.raw(), kind, preparation, notes))
 
     def _once(self, key: tuple[Kind | None, str], make: Callable[[], object]):
         if key not in self._found:

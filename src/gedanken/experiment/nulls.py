@@ -149,7 +149,7 @@ class Shuffled:
         return values
 
     def _reduced(self, raw, kind: Kind, preparation: str):
-        return reduced(raw, kind, preparation, quantised=self._capture.quantised)
+        return reduced(raw, kind, preparation, self._capture.notes)
 
     def values(self, instrument: Instrument) -> dict[str, np.ndarray]:
         if instrument not in self._instruments:

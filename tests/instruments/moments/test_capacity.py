@@ -1,6 +1,7 @@
 """Capacity, guarantee, budget and bound as readings of a table: values, intervals, flags, refusals, nulls."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def test_published_values_through_a_reading(d, edge, k):
     capacity = PackingCapacity().measure(table, RNG)["packing_capacity"]
     assert capacity.value == pytest.approx(math.log10(k), abs=2e-5)  # k is printed to five digits
     assert Flag.extrapolated in capacity.flags and Flag.clamped not in capacity.flags
-    share = VocabularyBudget(copies=2).measure(table, RNG)
+    share = VocabularyBudget().measure(replace(table, tables=2), RNG)
     assert share["vocabulary_share"].value == pytest.approx(64_000 / k, rel=5e-5)
     assert share["feature_budget"].value == pytest.approx(k - 64_000, rel=5e-5)
 

@@ -100,5 +100,6 @@ def test_p_is_uniform_without_structure_and_small_with_it():
 
 
 def test_instruments_of_moments_ask_for_it():
-    for instrument in (CosineEdge(), Polarization(), DirectionalParticipationRatio()):
+    for instrument in (CosineEdge(), DirectionalParticipationRatio()):
         assert instrument.data_null is COORDINATE_SHUFFLE
+    assert Polarization().data_null is None  # the shuffle keeps it by construction

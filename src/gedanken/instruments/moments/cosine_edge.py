@@ -11,7 +11,8 @@ spread. Rows of norm zero are left out (flag `zero_rows`).
 
 Null. n independent normal rows in the same dimension: μ = 0 ± 1/√(Nd), σ = 1/√d ± 1/√(2dN), ε = z/√d, N = n(n−1)/2.
 Every trained table differs significantly; the ratio to the null is what to look at. On request, the coordinate
-shuffle, which keeps the mean row and the coordinates' scales: what is left of ε there is not about single rows.
+shuffle, which keeps the mean direction and the coordinates' scales: what is left of ε there is not about single rows.
+It keeps μ by construction, up to bringing rows back to length 1, so the p of μ there says nothing.
 
 Fails when. There are fewer than two rows or coordinates. A large mean comes from one common direction, not from many
 related rows: look at the centred setting. μ + 2σ is the 97.7 % point only for a normal law.

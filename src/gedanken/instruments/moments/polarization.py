@@ -6,8 +6,8 @@ of distinct rows minus its null mean, which is 0 for independent directions, so 
 
 Reads. Moments of unit rows.
 
-Null. n independent normal rows: R follows χ_d/√(nd), the anisotropy (χ²_d/d − 1)/√(n(n−1)). On request, the coordinate
-shuffle, which keeps the mean row.
+Null. n independent normal rows: R follows χ_d/√(nd), the anisotropy (χ²_d/d − 1)/√(n(n−1)). The
+coordinate shuffle is none: it keeps the mean direction by construction.
 
 Fails when. There are fewer than two rows or coordinates. Neither tells one tight group of rows from a small lean of
 all.
@@ -24,7 +24,7 @@ import numpy as np
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.moments.cosine_edge import errors_of, flags_of, pairs_of
-from gedanken.instruments.nulls import COORDINATE_SHUFFLE, law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Kind, Moments
 from gedanken.theory import cosines
 
@@ -41,7 +41,6 @@ class Polarization(Instrument):
     )
     symmetries = OF_DIRECTIONS
     exchangeable = "point"
-    data_null = COORDINATE_SHUFFLE
 
     @property
     def preparation(self) -> str:

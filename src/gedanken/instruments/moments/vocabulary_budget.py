@@ -1,7 +1,7 @@
 """What a vocabulary leaves of the directions that a packing formula allows.
 
 What. feature_budget = k − mV and vocabulary_share = mV/k, with k the packing capacity, V the rows kept and m the number
-of such tables that share the space: 1 if W_E is W_U, 2 if they are separate (the field `copies`). A negative budget is
+of such tables that share the space: 1 if W_E is W_U or there is no W_U, 2 if they are separate. A negative budget is
 reported as such. Both inherit the interval of k.
 
 Reads. Moments of unit rows.
@@ -14,7 +14,7 @@ Reference. [@guha2026representational].
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -33,8 +33,6 @@ from gedanken.theory import cosines, packing
 class VocabularyBudget(Instrument):
     """k − mV and mV/k."""
 
-    copies: int = 1
-    """m: how many tables of V rows share the space; 1 tied, 2 untied."""
     form: str = "full"
     z: float = 2.0
 
@@ -52,7 +50,7 @@ class VocabularyBudget(Instrument):
 
     def measure(self, array: Moments, rng: np.random.Generator) -> Reading:
         capacity = PackingCapacity(self.form, self.z).measure(array, rng)["packing_capacity"]
-        taken = self.copies * array.n
+        taken = array.tables * array.n
         value, low, high = (10**log_k for log_k in (capacity.value, capacity.low, capacity.high))
         return {
             "feature_budget": Value(value - taken, None, low - taken, high - taken, array.n, capacity.flags),
@@ -60,7 +58,7 @@ class VocabularyBudget(Instrument):
         }
 
     def null(self, array: Moments, reading: Reading) -> dict[str, NullBand]:
-        d, taken, form = array.dimension, self.copies * array.n, packing.FORMS[self.form]
+        d, taken, form = array.dimension, array.tables * array.n, packing.FORMS[self.form]
         edge, law = edge_of(array, self.z).value, cosines.GaussianTwin(array.n, d).edge(self.z)
 
         def capacity(overlap: float) -> float:
@@ -73,7 +71,9 @@ class VocabularyBudget(Instrument):
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         d = 1024
-        expected = {"feature_budget": (d - self.copies * d, 1e-9 * d), "vocabulary_share": (self.copies, 1e-12)}
+        expected = {"feature_budget": (0.0, 1e-9 * d), "vocabulary_share": (1.0, 1e-12)}
         yield KnownCase("orthonormal rows", Moments.of(np.eye(d)), expected, "ε = 0: k = d = V")
+        two = {"feature_budget": (-d, 1e-9 * d), "vocabulary_share": (2.0, 1e-12)}
+        yield KnownCase("two such tables", replace(Moments.of(np.eye(d)), tables=2), two, "ε = 0: k = d = V, m = 2")
         refused = dict.fromkeys(expected, Flag.not_near_orthogonal)
         yield KnownCase("equal rows", Moments.of(np.tile(np.eye(8)[0], (8, 1))), refused, "ε = 1")
