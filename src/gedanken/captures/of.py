@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from gedanken.captures import changes, weights
 from gedanken.captures.base import Capture
-from gedanken.sources.base import Snapshot
 from gedanken.sources.architectures.base import Skipped
+from gedanken.sources.base import Snapshot
 from gedanken.sources.change import Change
 from gedanken.sources.checkpoints import Checkpoint
 

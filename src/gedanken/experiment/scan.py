@@ -12,7 +12,7 @@ from gedanken.sources.change import ChangeSource
 from gedanken.sources.models import open_model
 
 SHUFFLES = 39
-"""Draws of nulls that need the data: the fewest whose two-sided rank p can reach 0.05."""
+"""Draws of nulls that need the data: their rank p then resolves 0.025."""
 
 
 def scan_plan(

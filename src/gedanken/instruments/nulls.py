@@ -5,9 +5,10 @@ of degree k is brought to the measured matrix by norm**k. A null that needs the 
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from functools import lru_cache
+from typing import final
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from gedanken.instruments.base import NullBand, NullModel
 from gedanken.kinds import Factors, Spectrum
 from gedanken.theory import ensembles
+from gedanken.theory.laws import Law
 
 NORMAL_975 = 1.959963984540054
 """97.5 % point of the standard normal law."""
@@ -131,49 +133,58 @@ GAUSSIAN_TWIN, ENTRY_SHUFFLE, COORDINATE_SHUFFLE = GaussianTwin(), EntryShuffle(
 """One of each, so that instruments share draws."""
 
 
-def band(value: float, draws: Float[np.ndarray, " draws"], null: str) -> NullBand:
-    """Median, 2.5 % and 97.5 % points of the draws, and the two-sided rank p of `value` among them.
+@dataclass(frozen=True)
+class Draws:
+    """Values of one variable on null draws, with what every band from them needs."""
 
-    p = min(1, 2(1 + min(#draws ≤ value, #draws ≥ value))/(B + 1)) [@phipson2010permutation, eq. 2, doubled]. Draws on
-    which the instrument refused must be left out before. Raises ValueError without draws or with non-finite ones.
-    """
-    draws = np.asarray(draws, dtype=float)
-    if draws.size == 0 or not np.isfinite(draws).all():
-        raise ValueError(f"a band of null {null} needs finite draws, got {draws.size}")
-    low, median, high = np.quantile(draws, [0.025, 0.5, 0.975])
-    rarer = min(np.count_nonzero(draws <= value), np.count_nonzero(draws >= value))
-    p = min(1.0, 2 * (1 + rarer) / (draws.size + 1))
-    return NullBand(null, float(median), float(low), float(high), p, draws.size)
+    ascending: Float[np.ndarray, " draws"]
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float] | Float[np.ndarray, " draws"]) -> "Draws":
+        """Raises ValueError without values or with non-finite ones: draws that an instrument refused are left out."""
+        ascending = np.sort(np.asarray(values, dtype=float))
+        if ascending.size == 0 or not np.isfinite(ascending[[0, -1]]).all():
+            raise ValueError(f"a null band needs finite draws, got {ascending.size}")
+        low, median, high = np.quantile(ascending, [0.025, 0.5, 0.975])
+        return cls(ascending, float(low), float(median), float(high))
+
+    def band(self, value: float, null: str, scale: float = 1.0) -> NullBand:
+        """2.5 %, 50 % and 97.5 % points of scale × draws, and the two-sided rank p of `value` among them.
+
+        p = (1 + b)/(B + 1) [@phipson2010permutation, eq. 2], b of the B draws lying at least as far as the value from the
+        median of all B + 1: exact, because that median treats them alike, and able to reach 1/(B + 1).
+        """
+        ascending, count, at = self.ascending, len(self.ascending), value / scale
+        place = int(np.searchsorted(ascending, at))
+
+        def pooled(rank: int) -> float:
+            return at if rank == place else float(ascending[rank - (rank > place)])
+
+        centre = (pooled(count // 2) + pooled((count + 1) // 2)) / 2
+        # A draw equal to the value counts as being as far, whatever rounding does to the difference.
+        distance = abs(at - centre) * (1 - 4 * np.finfo(float).eps)
+        nearer = np.searchsorted(ascending, [centre - distance, centre + distance], side="left")
+        further = count - int(nearer[1] - nearer[0]) if distance > 0 else count
+        p = (1 + further) / (count + 1)
+        return NullBand(null, scale * self.median, scale * self.low, scale * self.high, p, count)
 
 
 def law_band(
-    value: float, law: Any, change: Callable[[float], float] = float, null: str = GaussianTwin.name
+    value: float, law: Law, change: Callable[[float], float] = float, null: str = GaussianTwin.name
 ) -> NullBand:
-    """The band of a variable that is a monotonic function `change` of a quantity with the (frozen scipy) `law`.
+    """The band of a variable that is a monotonic function `change` of a quantity with this law.
 
     `value` is the measured quantity itself, before `change`; p is two-sided, twice the smaller tail.
     """
-    low, median, high = (change(float(law.ppf(q))) for q in (0.025, 0.5, 0.975))
+    low, median, high = map(change, _quantiles(law))
     p = min(1.0, 2 * float(min(law.cdf(value), law.sf(value))))
     return NullBand(null, median, min(low, high), max(low, high), p, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class LargestOf:
-    """The law of the largest of `count` independent draws from a (frozen scipy) law: F(x)^count, from tails."""
-
-    law: Any
-    count: float
-
-    def ppf(self, q: float) -> float:
-        return float(self.law.isf(-math.expm1(math.log(q) / self.count)))
-
-    def cdf(self, x: float) -> float:
-        return math.exp(self._log_cdf(x))
-
-    def sf(self, x: float) -> float:
-        return -math.expm1(self._log_cdf(x))
-
-    def _log_cdf(self, x: float) -> float:
-        tail = float(self.law.sf(x))
-        return self.count * math.log1p(-tail) if tail < 1 else -math.inf
+@lru_cache(maxsize=4096)
+def _quantiles(law: Law) -> tuple[float, float, float]:
+    """2.5 %, 50 % and 97.5 % points; the same for every matrix of a shape."""
+    return float(law.ppf(0.025)), float(law.ppf(0.5)), float(law.ppf(0.975))

@@ -8,7 +8,7 @@ from gedanken.captures.reduce import reduced
 from gedanken.instruments.moments.cosine_edge import CosineEdge
 from gedanken.instruments.moments.directional_participation_ratio import DirectionalParticipationRatio
 from gedanken.instruments.moments.polarization import Polarization
-from gedanken.instruments.nulls import COORDINATE_SHUFFLE, band
+from gedanken.instruments.nulls import COORDINATE_SHUFFLE, Draws
 
 RNG = np.random.default_rng(0)
 
@@ -91,12 +91,12 @@ def test_p_is_uniform_without_structure_and_small_with_it():
     for _ in range(60):
         table = rng.standard_normal((60, 12))
         draws = np.array([edge(t).value for t in COORDINATE_SHUFFLE.draws(table, 19, rng)])
-        ranks.append(band(edge(table).value, draws, "coordinate_shuffle").p)
+        ranks.append(Draws.of(draws).band(edge(table).value, "coordinate_shuffle").p)
     # ranks among 19 draws: p is a multiple of 0.1 and each as likely; 60 of them below 0.2 by chance 12 ± 3.1
     assert 2 <= np.sum(np.array(ranks) <= 0.2) <= 24
     table = rng.standard_normal((300, 12)) + 2 * rng.standard_normal((4, 12))[rng.integers(4, size=300)]
     draws = np.array([edge(t).value for t in COORDINATE_SHUFFLE.draws(table, 39, rng)])
-    assert band(edge(table).value, draws, "coordinate_shuffle").p == 0.05
+    assert Draws.of(draws).band(edge(table).value, "coordinate_shuffle").p == pytest.approx(1 / (len(draws) + 1))
 
 
 def test_instruments_of_moments_ask_for_it():

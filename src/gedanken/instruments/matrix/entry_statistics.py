@@ -22,13 +22,13 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
 from gedanken.instruments.matrix._blocks import range_and_mean, row_blocks
-from gedanken.instruments.nulls import LargestOf, law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Factors, Kind
 from gedanken.status import Flag, Refusal
+from gedanken.theory.laws import HalfNormal, LargestOf, Normal
 
 ROUNDING = 1e-12
 """Range of the entries over the largest, below which they count as equal; the mean of 10⁹ entries is known to 1e-13."""
@@ -79,8 +79,8 @@ class EntryStatistics(Instrument):
     def null(self, array: Float[np.ndarray, "out in"] | Factors, reading: Reading) -> dict[str, NullBand]:
         n = reading["entry_kurtosis"].n
         return {
-            "entry_kurtosis": law_band(reading["entry_kurtosis"].value, stats.norm(0, (24 / n) ** 0.5)),
-            "largest_entry": law_band(reading["largest_entry"].value, LargestOf(stats.halfnorm(), n)),
+            "entry_kurtosis": law_band(reading["entry_kurtosis"].value, Normal(0.0, (24 / n) ** 0.5)),
+            "largest_entry": law_band(reading["largest_entry"].value, LargestOf(HalfNormal(), n)),
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:

@@ -18,6 +18,7 @@ Reference. Outlier dimensions of language models [@kovaleva2021bert; @dettmers20
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -26,9 +27,10 @@ from scipy import stats
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, NullBand, Reading, Symmetry, Value, Variable
 from gedanken.instruments.matrix._blocks import range_and_mean, row_blocks
-from gedanken.instruments.nulls import LargestOf, law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.kinds import Factors, Kind
 from gedanken.status import Flag, Refusal
+from gedanken.theory.laws import ChiSquare, LargestOf
 
 LISTED = 16
 """Columns in the curve."""
@@ -66,6 +68,7 @@ class OutlierCoordinates(Instrument):
         }
 
     @staticmethod
+    @lru_cache(maxsize=1024)
     def _null_of_ranks(listed: int, count: int, length: int) -> tuple[np.ndarray, np.ndarray]:
         """95 % bands of the largest, second … of `count` norms of `length` normal entries, over the median norm.
 
@@ -81,11 +84,11 @@ class OutlierCoordinates(Instrument):
         bands = {}
         for name, count, length in (("outlier_column_ratio", cols, rows), ("outlier_row_ratio", rows, cols)):
             if isinstance(reading[name], Value):
-                law, middle = LargestOf(stats.chi2(length), count), float(stats.chi2.median(length))
+                law, middle = LargestOf(ChiSquare(length), count), ChiSquare(length).median
                 square = reading[name].value ** 2 * middle
                 bands[name] = law_band(square, law, lambda x, middle=middle: (x / middle) ** 0.5)
         if isinstance(reading["top_column_share"], Value):
-            law, total = LargestOf(stats.chi2(rows), cols), rows * cols
+            law, total = LargestOf(ChiSquare(rows), cols), rows * cols
             share = reading["top_column_share"].value
             bands["top_column_share"] = law_band(share * total, law, lambda x: min(x / total, 1.0))
         return bands

@@ -22,9 +22,10 @@ from jaxtyping import Float
 from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
-from gedanken.instruments.nulls import LargestOf, law_band
+from gedanken.instruments.nulls import law_band
 from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
 from gedanken.kinds import Kind
+from gedanken.theory.laws import LargestOf
 
 
 @final
