@@ -111,12 +111,15 @@ def main() -> None:
             write_checkpoint(Path(folder), int(gigabytes * 1e9))
             infos = open_tensor_file(folder).tensors.values()
             largest = 8 * max(info.size for info in infos)
-            print(f"{len(infos)} tensors, {sum(info.nbytes for info in infos) / 1e9:.2f} GB, largest {largest / 1e6:.0f} MB as float64")
+            total = sum(info.nbytes for info in infos) / 1e9
+            print(f"{len(infos)} tensors, {total:.2f} GB, largest {largest / 1e6:.0f} MB as float64")
             peak, seconds = measured(lambda folder=folder: read_all(folder))
             print(f"  read   {seconds:6.1f} s   peak {peak / 1e6:5.0f} MB = {peak / largest:.2f} × the largest")
             peak, seconds = measured(lambda folder=folder, lab=lab: scan(folder, lab, threads=WORKERS))
             each = peak / largest / WORKERS
-            print(f"  scan   {seconds:6.1f} s   peak {peak / 1e6:5.0f} MB = {each:.2f} × the largest for each of {WORKERS} workers (limit 3)")
+            print(
+                f"  scan   {seconds:6.1f} s   peak {peak / 1e6:5.0f} MB = {each:.2f} × for each of {WORKERS} workers (limit 3)"
+            )
 
 
 if __name__ == "__main__":

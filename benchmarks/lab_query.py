@@ -18,7 +18,9 @@ STEPS, SITES, VARIABLES, RUNS = 150, 300, 20, 7
 
 def synthetic(folder: str) -> Lab:
     lab = Lab(folder)
-    sites = [f"layers.{layer}.attn.W_{part}" for layer in range(SITES // 6) for part in ("Q", "K", "V", "O", "in", "out")]
+    sites = [
+        f"layers.{layer}.attn.W_{part}" for layer in range(SITES // 6) for part in ("Q", "K", "V", "O", "in", "out")
+    ]
     axes = [("step", range(STEPS)), ("site", sites), ("variable", [f"variable_{i}" for i in range(VARIABLES)])]
     rows = pl.DataFrame({"run": ["ladder"]})
     for name, values in axes:
@@ -48,7 +50,9 @@ def main() -> None:
         found = lab.measurements.filter(wanted).collect()
         ours = fastest(lambda: lab.measurements.filter(wanted).select("step", "site", "value").collect())
         bare = fastest(lambda: pl.scan_parquet(part).filter(wanted).select("step", "site", "value").collect())
-        print(f"{STEPS * SITES * VARIABLES} rows, {part.stat().st_size / 2**20:.1f} MB; {found.height} rows of one variable")
+        print(
+            f"{STEPS * SITES * VARIABLES} rows, {part.stat().st_size / 2**20:.1f} MB; {found.height} rows of one variable"
+        )
         print(f"lab.measurements  {1e3 * ours:6.1f} ms (limit 100)")
         print(f"bare file scan    {1e3 * bare:6.1f} ms   ratio {ours / bare:.2f}")
 

@@ -1,6 +1,6 @@
 """A scan with null bands against one without: at most 1.15 ×. SmolLM2-135M, all instruments, each scan in a fresh lab.
 
-    python benchmarks/scan_nulls.py [MODEL]
+python benchmarks/scan_nulls.py [MODEL]
 """
 
 import sys

@@ -56,7 +56,11 @@ def gpt2_shaped() -> Matrices:
 def minilm() -> Matrices:
     """The 2-D tensors with at least eight singular values, weightwatcher's own least."""
     weights = load_file(str(distribution(MINILM[0]).locate_file(MINILM[1])))
-    return {k.replace(".", "_"): w for k, w in weights.items() if w.ndim == 2 and w.dtype == np.float32 and min(w.shape) >= 8}
+    return {
+        k.replace(".", "_"): w
+        for k, w in weights.items()
+        if w.ndim == 2 and w.dtype == np.float32 and min(w.shape) >= 8
+    }
 
 
 def in_pool(matrices: Matrices, work: Callable[[np.ndarray], object]) -> None:

@@ -1,6 +1,6 @@
 """Start-up: `import gedanken` (at most 150 ms) and `gedanken --help` (at most 400 ms), beside a bare interpreter.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import subprocess

@@ -42,7 +42,10 @@ class Flag(StrEnum):
     at_bound = "at_bound", "the estimate lies at the end of the range that was searched"
     extrapolated = "extrapolated", "the formula is used outside the range it was fitted on"
     clamped = "clamped", "the formula fell below its exact lower bound and was replaced by it"
-    below_guarantee = "below_guarantee", "the value lies below what greedy choice already guarantees, so it bounds nothing"
+    below_guarantee = (
+        "below_guarantee",
+        "the value lies below what greedy choice already guarantees, so it bounds nothing",
+    )
     sampled = "sampled", "computed on a bounded sample of the points"
     no_null = "no_null", "no null model applies to this quantity"
     null_is_exact = "null_is_exact", "the null has this value exactly, by construction"

@@ -17,7 +17,13 @@ from gedanken.sources.checkpoints import Checkpoint
 from gedanken.sources.tensor_files.arrays import Arrays
 
 D, HEADS, KV, HEAD, V = 24, 6, 2, 4, 50
-CONFIG = {"model_type": "llama", "hidden_size": D, "num_attention_heads": HEADS, "num_key_value_heads": KV, "head_dim": HEAD}
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": D,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": KV,
+    "head_dim": HEAD,
+}
 SHAPES = {"q": (HEADS * HEAD, D), "k": (KV * HEAD, D), "v": (KV * HEAD, D), "o": (D, HEADS * HEAD)}
 
 
@@ -97,7 +103,9 @@ def test_every_kind_is_offered_only_where_it_means_something(tensors):
 def test_products_of_random_factors_lie_in_the_null_of_products(tmp_path):
     """The Gaussian twin of a product is a product of Gaussian factors, whose stable rank is far from a full matrix's."""
     rng = np.random.default_rng(3)
-    tensors = {f"model.layers.{i}.self_attn.{p}_proj.weight": rng.standard_normal(SHAPES[p]) for i in range(5) for p in "qkvo"}
+    tensors = {
+        f"model.layers.{i}.self_attn.{p}_proj.weight": rng.standard_normal(SHAPES[p]) for i in range(5) for p in "qkvo"
+    }
     (tmp_path / "model").mkdir()
     save_file(tensors, tmp_path / "model" / "model.safetensors")
     (tmp_path / "model" / "config.json").write_text(json.dumps(CONFIG))

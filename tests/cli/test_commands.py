@@ -98,7 +98,9 @@ def test_compare_finds_a_planted_low_rank_change(gedanken, model, tmp_path):
     assert code == 0 and found["change"] == "tuned − toy" and found["unshared"] == []
     assert {row["site"] for row in found["changes"]} == {"layers.1.attn.W_V"}
     _, out, _ = gedanken(
-        "query", "SELECT site, value FROM measurements WHERE run = 'tuned − toy' AND variable = 'energy_effective_rank'", "--json"
+        "query",
+        "SELECT site, value FROM measurements WHERE run = 'tuned − toy' AND variable = 'energy_effective_rank'",
+        "--json",
     )
     (row,) = [row for row in json.loads(out) if row["value"] is not None]
     assert row["site"] == "layers.1.attn.W_V" and 1 < row["value"] < RANK + 0.01
@@ -144,7 +146,9 @@ def test_a_failure_is_one_sentence_and_exit_code_1(gedanken, model, words, sente
     assert len([line for line in err.splitlines() if not line.startswith("  try:")]) == 1
 
 
-@pytest.mark.parametrize("words", [["scan"], ["scan", "x", "--no-such-option"], ["measure"], ["scan", "x", "--threads", "0"]])
+@pytest.mark.parametrize(
+    "words", [["scan"], ["scan", "x", "--no-such-option"], ["measure"], ["scan", "x", "--threads", "0"]]
+)
 def test_wrong_usage_is_exit_code_2(gedanken, words):
     assert gedanken(*words)[0] == 2
 

@@ -200,7 +200,9 @@ def test_a_site_too_large_for_memory_is_refused_and_the_others_stand(tmp_path, m
     monkeypatch.setattr(module, "reduced", scarce)
     lab = Lab(tmp_path / "lab")
     scan(model(), lab, run_name="toy", instruments=FEW)
-    status = dict(lab.measurements.filter(pl.col("variable") == "stable_rank").select("site", "status").collect().iter_rows())
+    status = dict(
+        lab.measurements.filter(pl.col("variable") == "stable_rank").select("site", "status").collect().iter_rows()
+    )
     assert status.pop("embed.W_E") == "refused" and set(status.values()) == {"ok"}
 
 
@@ -221,7 +223,9 @@ def test_random_weights_look_random(tmp_path):
 def test_a_planted_direction_does_not_look_random(tmp_path):
     rng = np.random.default_rng(12)
     lab = Lab(tmp_path / "lab")
-    scan({"w": rng.standard_normal((60, 40)) + 30 * np.outer(rng.standard_normal(60), rng.standard_normal(40)) / 40}, lab)
+    scan(
+        {"w": rng.standard_normal((60, 40)) + 30 * np.outer(rng.standard_normal(60), rng.standard_normal(40)) / 40}, lab
+    )
     p = lab.nulls.filter((pl.col("variable") == "stable_rank") & (pl.col("null") == "gaussian_twin")).collect()["p"]
     assert p.to_list() == [pytest.approx(1 / 60)]
 

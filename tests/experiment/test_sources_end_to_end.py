@@ -21,7 +21,11 @@ NAME = "model.layers.{}.self_attn.{}_proj.weight"
 def weights(seed=0, growth=0.0):
     rng = np.random.default_rng(seed)
     spike = np.outer(rng.standard_normal(D), rng.standard_normal(D))
-    return {NAME.format(i, p): (rng.standard_normal((D, D)) + growth * spike).astype(np.float32) for i in range(2) for p in "qkvo"}
+    return {
+        NAME.format(i, p): (rng.standard_normal((D, D)) + growth * spike).astype(np.float32)
+        for i in range(2)
+        for p in "qkvo"
+    }
 
 
 @pytest.fixture
@@ -81,8 +85,16 @@ def test_an_adapter_is_its_own_change_and_is_never_formed(tmp_path):
     (tmp_path / "adapter").mkdir()
     prefix = "base_model.model." + NAME.format(1, "q").removesuffix(".weight")
     a, b = rng.standard_normal((rank, D)).astype(np.float32), rng.standard_normal((D, rank)).astype(np.float32)
-    save_file({f"{prefix}.lora_A.weight": a, f"{prefix}.lora_B.weight": b}, tmp_path / "adapter" / "adapter_model.safetensors")
-    about = {"peft_type": "LORA", "r": rank, "lora_alpha": 8, "base_model_name_or_path": "base", "target_modules": ["q_proj"]}
+    save_file(
+        {f"{prefix}.lora_A.weight": a, f"{prefix}.lora_B.weight": b}, tmp_path / "adapter" / "adapter_model.safetensors"
+    )
+    about = {
+        "peft_type": "LORA",
+        "r": rank,
+        "lora_alpha": 8,
+        "base_model_name_or_path": "base",
+        "target_modules": ["q_proj"],
+    }
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(about))
     lab = Lab(tmp_path / "lab")
     found = compare(str(tmp_path / "base"), str(tmp_path / "adapter"), lab)
@@ -97,9 +109,13 @@ def test_an_adapter_is_its_own_change_and_is_never_formed(tmp_path):
 def test_comparing_shows_every_change_and_chance_overlap(tmp_path):
     rng = np.random.default_rng(2)
     base = weights()
-    tuned = {name: tensor + 1e-3 * rng.standard_normal(tensor.shape).astype(np.float32) for name, tensor in base.items()}
+    tuned = {
+        name: tensor + 1e-3 * rng.standard_normal(tensor.shape).astype(np.float32) for name, tensor in base.items()
+    }
     lab = Lab(tmp_path / "lab")
-    found = compare(base_source(base, "base"), base_source(tuned, "tuned"), lab, instruments=["subspace_overlap", "relative_change"])
+    found = compare(
+        base_source(base, "base"), base_source(tuned, "tuned"), lab, instruments=["subspace_overlap", "relative_change"]
+    )
     rows = lab.measurements.filter(pl.col("run") == found.change).collect()
     values = {name: rows.filter(pl.col("variable") == name)["value"].median() for name in rows["variable"].unique()}
     assert values["left_overlap"] > 0.99 and values["relative_change"] == pytest.approx(1e-3, rel=0.1)
@@ -121,7 +137,12 @@ def test_a_live_module_gives_what_its_file_gives(tmp_path):
 
     torch.manual_seed(0)
     config = LlamaConfig(
-        hidden_size=D, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, vocab_size=90
+        hidden_size=D,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=90,
     )
     model = LlamaForCausalLM(config)
     model.save_pretrained(tmp_path / "saved")

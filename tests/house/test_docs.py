@@ -32,6 +32,11 @@ def test_commands_named_in_the_docs_exist():
 
     groups = {group.name for group in app.registered_groups}
     commands = {command.name for command in app.registered_commands} | groups
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "tutorial.md", ROOT / "docs" / "how-to.md"]:
-        for word in re.findall(r"(?:^|[`/ ])gedanken ([a-z]+)", page.read_text(), re.M):
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "tutorial.md",
+        ROOT / "docs" / "how-to.md",
+    ]:
+        for word in re.findall(r"(?:^ +|[`/])gedanken ([a-z]+)", page.read_text(), re.M):
             assert word in commands, f"{page.name} names the command {word}"

@@ -52,14 +52,18 @@ def test_no_line_promises_work(source):
 
 
 def test_references_resolve():
-    bibliography = set(re.findall(r"^@\w+\{([\w:-]+),", (ROOT / "references.bib").read_text(), re.M))
+    bibliography = set(
+        re.findall(r"^@\w+\{([\w:-]+),", (ROOT / "src" / "gedanken" / "references.bib").read_text(), re.M)
+    )
     for path in [*SOURCES, *(ROOT / "docs").rglob("*.md")]:
         for key in re.findall(r"\[@([\w:-]+)", path.read_text()):
             assert key in bibliography, f"{name(path)} cites {key}, which references.bib does not have"
 
 
 def test_every_reference_is_cited():
-    bibliography = set(re.findall(r"^@\w+\{([\w:-]+),", (ROOT / "references.bib").read_text(), re.M))
+    bibliography = set(
+        re.findall(r"^@\w+\{([\w:-]+),", (ROOT / "src" / "gedanken" / "references.bib").read_text(), re.M)
+    )
     text = "".join(path.read_text() for path in [*SOURCES, *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"])
     assert not {key for key in bibliography if f"@{key}" not in text}
 

@@ -12,7 +12,7 @@ from gedanken.instruments.base import Instrument
 from gedanken.kinds import Kind
 from gedanken.status import Failure
 
-REFERENCES = conformance.bibliography(Path(__file__).parents[2] / "references.bib")
+REFERENCES = conformance.bibliography(Path(__file__).parents[2] / "src" / "gedanken" / "references.bib")
 
 
 @cache

@@ -61,6 +61,8 @@ def test_draws_that_are_none_are_refused(draws):
 
 def test_a_law_gives_its_quantiles_and_two_sided_p():
     band = law_band(1.0 + 2 * 1.959963984540054, Normal(1.0, 2.0))
-    assert band.p == pytest.approx(0.05) and band.high == pytest.approx(1 + 2 * 1.959963984540054) and band.median == 1.0
+    assert (
+        band.p == pytest.approx(0.05) and band.high == pytest.approx(1 + 2 * 1.959963984540054) and band.median == 1.0
+    )
     falling = law_band(0.0, Normal(0.0, 1.0), lambda x: -x)
     assert falling.low < falling.median < falling.high

@@ -210,10 +210,14 @@ def test_any_fsspec_url_works():
 def test_one_variable_over_150_steps_of_a_compacted_lab_is_read_in_a_tenth_of_a_second(tmp_path):
     """The issue's size (150 × 300 × 20); here with slack for a busy machine, in benchmarks/ with its ratio."""
     lab = Lab(tmp_path)
-    rows = pl.DataFrame({"step": range(150)}).join(
-        pl.DataFrame({"site": [f"layers.{i}.attn.W_Q" for i in range(300)]}), how="cross"
-    ).join(pl.DataFrame({"variable": [f"v{i}" for i in range(20)]}), how="cross")
-    rows = rows.with_columns(run=pl.lit("a"), setting=pl.lit("s"), value=pl.int_range(pl.len()) * 1.0, status=pl.lit("ok"))
+    rows = (
+        pl.DataFrame({"step": range(150)})
+        .join(pl.DataFrame({"site": [f"layers.{i}.attn.W_Q" for i in range(300)]}), how="cross")
+        .join(pl.DataFrame({"variable": [f"v{i}" for i in range(20)]}), how="cross")
+    )
+    rows = rows.with_columns(
+        run=pl.lit("a"), setting=pl.lit("s"), value=pl.int_range(pl.len()) * 1.0, status=pl.lit("ok")
+    )
     rows = rows.with_columns(fingerprint=pl.lit("f"), step=pl.col("step").cast(pl.Int64))
     lab.write("measurements", rows, part_key("a", 0))
     lab.record("steps", [{"run": "a", "step": step, "fingerprint": "f", "created": 0} for step in range(150)])

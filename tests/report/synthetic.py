@@ -124,7 +124,7 @@ def _model(run, layers, width, rng, steps=(None,), quantised=False, gate=True, s
                     )  # fmt: skip
                     depth = (layer + 0.5) / layers
                     pull = (1.6 if part in ("W_Q", "W_K") else 0.6) * (0.5 + depth) * progress
-                    for name, (_, unit, _, law, far) in SPECTRAL.items():
+                    for name, (_, _, _, law, far) in SPECTRAL.items():
                         row = {**address, "variable": name, "setting": name, "n": min(m, n), "flags": []}
                         if name == "condition_number" and quantised:
                             values.append({**row, "status": "refused", "flags": ["quantised"]})

@@ -71,7 +71,9 @@ def test_spikes_appear_where_theory_puts_them(rows, cols, spike):
     rng = np.random.default_rng(5)
     seen = [np.linalg.norm(ensembles.spiked(rows, cols, np.array([spike]), rng), 2) for _ in range(5)]
     # A spike of the largest singular value fluctuates by about 1/√max(rows, cols) = 0.04; five draws, four errors.
-    assert np.mean(seen) == pytest.approx(ensembles.spike_singular_value(spike, min(rows, cols) / max(rows, cols)), abs=0.08)
+    assert np.mean(seen) == pytest.approx(
+        ensembles.spike_singular_value(spike, min(rows, cols) / max(rows, cols)), abs=0.08
+    )
 
 
 def test_spikes_in_closed_form():

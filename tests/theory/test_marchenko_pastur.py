@@ -38,7 +38,9 @@ def test_the_closed_distribution_is_the_integral_of_the_density(aspect):
     for share in (0.02, 0.3, 0.6, 0.98):
         x = low + share * (high - low)
         # The square-root end inside the range is gone only at `low`; quad still reaches 1e-8.
-        below = quad(lambda u: 2 * u * float(law.density(np.array([low + u * u]), aspect, 0.5)[0]), 0, math.sqrt(x - low))[0]
+        below = quad(
+            lambda u: 2 * u * float(law.density(np.array([low + u * u]), aspect, 0.5)[0]), 0, math.sqrt(x - low)
+        )[0]
         assert float(law.cdf(np.array([x]), aspect, 0.5)[0]) == pytest.approx(atom + below, abs=1e-7)
 
 

@@ -140,7 +140,7 @@ def test_exceedance_against_quadrature(d):
         constant = math.lgamma(d / 2) - math.lgamma((d - 1) / 2) - math.log(math.pi) / 2
         # in the angle there is no singularity at 1 for d = 2
         share, _ = integrate.quad(
-            lambda angle: math.exp(constant + (d - 2) * math.log(math.sin(angle))),
+            lambda angle, constant=constant, d=d: math.exp(constant + (d - 2) * math.log(math.sin(angle))),
             0,
             math.acos(overlap),
             epsabs=0,

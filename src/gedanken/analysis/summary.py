@@ -166,5 +166,3 @@ def _refusal_findings(lab) -> list[Finding]:
         evidence = f"It concerns {count(row['variable'], 'variable')}."
         found.append(Finding("refusal", row["run"], 0.0, f"{row['len']:,}", claim, evidence))
     return found
-
-

@@ -70,5 +70,5 @@ def named(variable: str) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio in words that a listener grasps: "4.1 times smaller than", "2.5 times". """
+    """A ratio in words that a listener grasps: "4.1 times smaller than", "2.5 times"."""
     return f"{number(1 / ratio, 2)} times smaller than" if ratio < 1 else f"{number(ratio, 2)} times larger than"

@@ -12,7 +12,9 @@ from gedanken.status import Failure
 
 def cite(
     lab: LabOption = "lab",
-    variable: Annotated[list[str] | None, typer.Option(help="Only this variable's references (may be repeated).")] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(help="Only this variable's references (may be repeated).")
+    ] = None,
 ) -> None:
     """Print the BibTeX of every definition, estimator and null behind a lab's numbers."""
     import polars as pl

@@ -56,11 +56,17 @@ def _overlaps(tables, run: str) -> list[dict]:
     wanted = ("relative_change", "stable_rank", "left_overlap", "change_left_overlap")
     rows = tables.measurements.filter((pl.col("run") == run) & pl.col("variable").is_in(wanted))
     parts = tables.sites.filter(pl.col("run") == run).select("site", "part")
-    chance = tables.nulls.filter((pl.col("run") == run) & (pl.col("variable") == "left_overlap")).select("site", "median")
+    chance = tables.nulls.filter((pl.col("run") == run) & (pl.col("variable") == "left_overlap")).select(
+        "site", "median"
+    )
     table = rows.join(parts, on="site").group_by("part", "variable").agg(pl.col("value").median()).collect()
     floor = chance.join(parts, on="site").group_by("part").agg(pl.col("median").median().alias("overlap_by_chance"))
     table = table.filter(pl.col("value").is_not_null())
-    wide = table.pivot(on="variable", index="part", values="value").join(floor.collect(), on="part", how="left").sort("part")
+    wide = (
+        table.pivot(on="variable", index="part", values="value")
+        .join(floor.collect(), on="part", how="left")
+        .sort("part")
+    )
     order = ["part", *(name for name in wanted if name in wide.columns), "overlap_by_chance"]
     names = {"stable_rank": "stable_rank_of_ΔW"}
     return wide.select(order).rename({old: new for old, new in names.items() if old in order}).to_dicts()

@@ -13,7 +13,8 @@ LabOption = Annotated[str, typer.Option("--lab", "-l", help="Folder (or fsspec U
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but failures.")]
 ThreadsOption = Annotated[
-    int | None, typer.Option("--threads", "-t", min=1, help="Matrices decomposed at a time, one core each (default: all cores).")
+    int | None,
+    typer.Option("--threads", "-t", min=1, help="Matrices decomposed at a time, one core each (default: all cores)."),
 ]
 
 
@@ -80,7 +81,9 @@ def _bar(label: str) -> Iterator[Callable[[float, float], None]]:
     )
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Progress(
+        *columns, TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -19,7 +19,9 @@ MODELS = {
 
 
 def demo(
-    lab: Annotated[str, typer.Option("--lab", "-l", metavar="FOLDER", help="Folder of the tables and the report.")] = "demo-lab",
+    lab: Annotated[
+        str, typer.Option("--lab", "-l", metavar="FOLDER", help="Folder of the tables and the report.")
+    ] = "demo-lab",
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -34,7 +36,11 @@ def demo(
     for name, (package, place) in MODELS.items():
         with progress(f"measuring {name}", quiet) as update:
             outcome = scan(_weights(package, place), tables, run_name=name, threads=threads, progress=update)
-        typer.echo(f"{name}: {outcome.values} values, {outcome.refused} refused" if outcome.tasks else f"{name}: already measured")
+        typer.echo(
+            f"{name}: {outcome.values} values, {outcome.refused} refused"
+            if outcome.tasks
+            else f"{name}: already measured"
+        )
     page = build(tables, Path(lab) / "report.html")
     typer.echo("\nThe three most surprising findings:\n")
     for number, sentence in enumerate(findings(tables, count=3), 1):

@@ -24,7 +24,9 @@ def list_instruments(as_json: JsonOption = False) -> None:
 
 
 @app.command("show")
-def show_instrument(name: Annotated[str, typer.Argument(help="Instrument or variable.")], as_json: JsonOption = False) -> None:
+def show_instrument(
+    name: Annotated[str, typer.Argument(help="Instrument or variable.")], as_json: JsonOption = False
+) -> None:
     """Definition, null, references and settings of one instrument."""
     from gedanken.instruments import describe
 
@@ -36,7 +38,10 @@ def show_instrument(name: Annotated[str, typer.Argument(help="Instrument or vari
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="A Python file that defines one instrument.")], as_json: JsonOption = False) -> None:
+def check(
+    file: Annotated[Path, typer.Argument(help="A Python file that defines one instrument.")],
+    as_json: JsonOption = False,
+) -> None:
     """Run the conformance suite on an instrument of one's own. The file is executed."""
     from gedanken.instruments import catalogue, conformance
 

@@ -9,7 +9,9 @@ from gedanken.status import Failure
 
 
 def query(
-    sql: Annotated[str, typer.Argument(help="e.g. \"SELECT site, value FROM measurements WHERE variable = 'stable_rank'\"")],
+    sql: Annotated[
+        str, typer.Argument(help="e.g. \"SELECT site, value FROM measurements WHERE variable = 'stable_rank'\"")
+    ],
     lab: LabOption = "lab",
     as_json: JsonOption = False,
 ) -> None:
@@ -24,5 +26,7 @@ def query(
         with pl.SQLContext({name: tables.table(name) for name in schema.TABLES}) as context:
             found = context.execute(sql, eager=True)
     except pl.exceptions.PolarsError as broken:
-        raise Failure(f"The query was not understood: {str(broken).splitlines()[0]}.", "gedanken query --help") from broken
+        raise Failure(
+            f"The query was not understood: {str(broken).splitlines()[0]}.", "gedanken query --help"
+        ) from broken
     show(found.to_dicts(), as_json)

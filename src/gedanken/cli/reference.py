@@ -39,7 +39,12 @@ def write(root: Path) -> None:
 
 
 def _index() -> str:
-    lines = ["# Reference", "", "Made from the instruments themselves (`make docs`). [The tables of a lab](tables.md).", ""]
+    lines = [
+        "# Reference",
+        "",
+        "Made from the instruments themselves (`make docs`). [The tables of a lab](tables.md).",
+        "",
+    ]
     for kind in _kinds():
         lines += [f"## Reads {kind}", ""]
         for instrument in catalogue.of_kind(kind):
@@ -52,7 +57,14 @@ def _index() -> str:
 def _tables() -> str:
     lines = ["# The tables of a lab", "", f"Version {schema.VERSION}. One folder of Parquet parts each.", ""]
     for table, columns in schema.TABLES.items():
-        lines += [f"## {table}", "", f"One row per {', '.join(schema.KEYS[table])}.", "", "| column | type |", "|---|---|"]
+        lines += [
+            f"## {table}",
+            "",
+            f"One row per {', '.join(schema.KEYS[table])}.",
+            "",
+            "| column | type |",
+            "|---|---|",
+        ]
         lines += [f"| `{name}` | {kind} |" for name, kind in columns.items()]
         lines.append("")
     return "\n".join(lines)
@@ -64,7 +76,9 @@ def _measured() -> str:
         for instrument in catalogue.of_kind(kind):
             names = ", ".join(f"`{variable.name}`" for variable in instrument.variables)
             reference = cited(instrument.paragraphs()["Reference"]).replace("|", "\\|")
-            lines.append(f"| {kind} | [{instrument.name()}](docs/reference/{instrument.name()}.md) | {names} | {reference} |")
+            lines.append(
+                f"| {kind} | [{instrument.name()}](docs/reference/{instrument.name()}.md) | {names} | {reference} |"
+            )
     return "\n".join(lines)
 
 

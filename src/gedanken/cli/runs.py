@@ -54,7 +54,11 @@ def export(
     tables = _lab(lab)
     tables.require(run)
     frame = flat(tables, run)
-    writers = {".parquet": frame.write_parquet, ".csv": lambda path: _plain(frame).write_csv(path), ".json": frame.write_json}
+    writers = {
+        ".parquet": frame.write_parquet,
+        ".csv": lambda path: _plain(frame).write_csv(path),
+        ".json": frame.write_json,
+    }
     if out.suffix not in writers:
         raise Failure(f"{out.name} has no known ending; there are {', '.join(writers)}.")
     try:

@@ -11,11 +11,17 @@ from gedanken.cli.console import JsonOption, LabOption, QuietOption, ThreadsOpti
 def scan(
     model: Annotated[str, typer.Argument(help="Folder, file, hub id (org/name@revision) or glob of checkpoints.")],
     lab: LabOption = "lab",
-    run: Annotated[str | None, typer.Option(help="Name of the run in the lab (default: from the model's name).")] = None,
-    site: Annotated[list[str] | None, typer.Option(help="Only sites that match, e.g. 'layers.*.attn.W_Q'.", metavar="GLOB")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Name of the run in the lab (default: from the model's name).")
+    ] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(help="Only sites that match, e.g. 'layers.*.attn.W_Q'.", metavar="GLOB")
+    ] = None,
     instrument: Annotated[list[str] | None, typer.Option(help="Only this instrument (may be repeated).")] = None,
     product: Annotated[list[str] | None, typer.Option(help="Also W_QK, W_OV (per head) or W_UE.")] = None,
-    nulls: Annotated[bool, typer.Option("--nulls", help="Also nulls that need the data: entries in random order.")] = False,
+    nulls: Annotated[
+        bool, typer.Option("--nulls", help="Also nulls that need the data: entries in random order.")
+    ] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Draws for the p-value of each tail fit (0: none).")] = 0,
     null_draws: Annotated[int, typer.Option(min=0, help="Gaussian null draws for each shape (0: no null bands).")] = 59,
     report: Annotated[bool, typer.Option(help="Write report.html into the lab.")] = True,
@@ -29,7 +35,12 @@ def scan(
     from gedanken.sources.models import open_model
 
     plan = scan_plan(
-        instruments=instrument or (), sites=site or (), products=product or (), draws=null_draws, nulls=nulls, bootstrap=bootstrap
+        instruments=instrument or (),
+        sites=site or (),
+        products=product or (),
+        draws=null_draws,
+        nulls=nulls,
+        bootstrap=bootstrap,
     )
     source = open_model(model, run=run)
     if dry_run:

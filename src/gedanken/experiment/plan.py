@@ -37,7 +37,9 @@ class Plan:
 
     def __post_init__(self):
         if unknown := set(self.products) - set(weights.PRODUCTS):
-            raise Failure(f"No product is called {', '.join(sorted(unknown))}; there are {', '.join(weights.PRODUCTS)}.")
+            raise Failure(
+                f"No product is called {', '.join(sorted(unknown))}; there are {', '.join(weights.PRODUCTS)}."
+            )
 
     def captures(self, snapshot: Snapshot) -> list[Capture]:
         """The snapshot's captures that the plan asks for. Raises Failure if the snapshot cannot be opened."""

@@ -26,7 +26,9 @@ def preview(source: Source, plan: Plan) -> Preview:
     captures = plan.captures(snapshots[0])
     groups: dict[str, list] = {}
     for capture in captures:
-        groups.setdefault(capture.site.part if capture.site.layer is not None else str(capture.site), []).append(capture)
+        groups.setdefault(capture.site.part if capture.site.layer is not None else str(capture.site), []).append(
+            capture
+        )
     rows = [
         {
             "part": part,

@@ -62,7 +62,8 @@ def skipped_rows(snapshot: Snapshot) -> list[dict]:
     """Rows of `sites` for the tensors that are not measured: kind `skipped`, the reason among the notes."""
     address = {"run": snapshot.run, "step": snapshot.step, "fingerprint": snapshot.fingerprint, "kind": "skipped"}
     return [
-        address | {"site": f"other.{tensor.tensor}", "block": "other", "raw_name": tensor.tensor, "notes": [tensor.reason]}
+        address
+        | {"site": f"other.{tensor.tensor}", "block": "other", "raw_name": tensor.tensor, "notes": [tensor.reason]}
         for tensor in skipped_of(snapshot)
     ]
 

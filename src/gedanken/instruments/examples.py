@@ -99,9 +99,7 @@ def _moments(points: Raw, preparation: str) -> Moments:
         for part in np.array_split(kept, min(8, len(kept)))
     )
     smallest = float(norms.min() / np.median(norms))
-    return Moments(
-        len(kept), kept.sum(axis=0), kept.T @ kept, kept[:2048], len(points) - len(kept), smallest, groups
-    )
+    return Moments(len(kept), kept.sum(axis=0), kept.T @ kept, kept[:2048], len(points) - len(kept), smallest, groups)
 
 
 _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(

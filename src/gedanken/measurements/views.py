@@ -51,7 +51,9 @@ def summary(lab: Lab, run: str) -> pl.DataFrame:
             pl.col("value").min().alias("smallest"),
             pl.col("value").median().alias("median"),
             pl.col("value").max().alias("largest"),
-            ((pl.col("value") < pl.col("null_low")) | (pl.col("value") > pl.col("null_high"))).sum().alias("outside_null"),
+            ((pl.col("value") < pl.col("null_low")) | (pl.col("value") > pl.col("null_high")))
+            .sum()
+            .alias("outside_null"),
         )
         .sort("variable", "fields")
         .collect()
@@ -63,7 +65,9 @@ def labelled(lab: Lab) -> pl.LazyFrame:
     nulls = (
         lab.nulls.sort("null")
         .unique(subset=list(_ADDRESS), keep="first", maintain_order=True)
-        .select(*_ADDRESS, "null", *(pl.col(name).alias(f"null_{name}") for name in ("median", "low", "high", "p", "draws")))
+        .select(
+            *_ADDRESS, "null", *(pl.col(name).alias(f"null_{name}") for name in ("median", "low", "high", "p", "draws"))
+        )
     )
     sites = lab.sites.select(pl.exclude("fingerprint"))
     return (

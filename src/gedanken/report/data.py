@@ -186,5 +186,3 @@ def _unusual(judged: pl.DataFrame, ids: pl.DataFrame, quantities: dict[str, dict
         )
         .sort("run", "quantity", "rank")
     )
-
-

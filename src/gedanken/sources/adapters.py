@@ -103,9 +103,7 @@ def adapter(files: TensorFile, told: Mapping[str, Any], config: Mapping[str, Any
     saved = layout({_plain(name): replace(info, name=_plain(name)) for name, info in others.items()}, config)
     back = {_plain(name): name for name in others}
     pieces = [_change(piece, pairs[piece.tensor], piece.tensor in magnitudes) for piece in changes.pieces]
-    pieces += [
-        replace(piece, tensor=back[piece.tensor], notes=(*_untied(piece), "saved")) for piece in saved.pieces
-    ]
+    pieces += [replace(piece, tensor=back[piece.tensor], notes=(*_untied(piece), "saved")) for piece in saved.pieces]
     skipped = [Skipped(back[skip.tensor], skip.reason) for skip in saved.skipped]
     skipped += [Skipped(pair.a, f"factor of {pair.b}") for pair in pairs.values()]
     skipped += [Skipped(name, "magnitudes of dora") for name in magnitudes.values()]

@@ -51,9 +51,7 @@ class Checkpoint:
         plan = layout(files.tensors, config)
         return _without_copies(cls(files, config, plan.architecture, plan.pieces, plan.skipped, plan.heads))
 
-    def read(
-        self, piece: Piece, start: int = 0, stop: int | None = None
-    ) -> Float[np.ndarray, "out in"] | Factors:
+    def read(self, piece: Piece, start: int = 0, stop: int | None = None) -> Float[np.ndarray, "out in"] | Factors:
         """Rows start:stop of one of `pieces`, out × in, in float32 (float64 if stored so); an adapter's as Factors.
 
         No more of the file is read than the rows need; a tensor stored in × out must be read whole. Raises Refusal

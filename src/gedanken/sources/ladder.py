@@ -57,9 +57,7 @@ class LadderSource(Source):
         raise failure
 
 
-def rungs(
-    places: Iterable[tuple[str, Any]], trained: Callable[[Any], int | None], origin: str
-) -> tuple[Rung, ...]:
+def rungs(places: Iterable[tuple[str, Any]], trained: Callable[[Any], int | None], origin: str) -> tuple[Rung, ...]:
     """Rungs from (label, place), sorted by step: the number in the label, else what `trained(place)` says.
 
     Raises Failure if a label has no step, or two have the same one (and names them).

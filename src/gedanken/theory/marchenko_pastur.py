@@ -138,7 +138,9 @@ def singular_value_density(
     return density(sigma**2 / long, short / long, variance) * 2 * sigma / long
 
 
-def singular_value_cdf(sigma: Float[np.ndarray, " k"], rows: int, cols: int, variance: float) -> Float[np.ndarray, " k"]:
+def singular_value_cdf(
+    sigma: Float[np.ndarray, " k"], rows: int, cols: int, variance: float
+) -> Float[np.ndarray, " k"]:
     """Share of the singular values of such a matrix at or below σ."""
     long, short = max(rows, cols), min(rows, cols)
     return cdf(np.asarray(sigma) ** 2 / long, short / long, variance)

@@ -86,9 +86,7 @@ def npy_file(path, rng):
         (npy_file, NpzFile, "npy"),
     ],
 )
-@settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 @given(edits=EDITS, cut=st.floats(0, 4))
 def test_damaged_files_fail_or_refuse(tmp_path, make, reader, suffix, edits, cut):
     whole = tmp_path / f"whole.{suffix}"
@@ -113,9 +111,7 @@ def test_damaged_files_fail_or_refuse(tmp_path, make, reader, suffix, edits, cut
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 @given(edits=EDITS, cut=st.floats(0, 4))
 def test_damaged_torch_files_fail_or_refuse(tmp_path, zipped, edits, cut):
     torch = pytest.importorskip("torch")

@@ -56,7 +56,11 @@ class EffectiveRank(Instrument):
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
-        equal = {"effective_rank": (32.0, 1e-11), "energy_effective_rank": (32.0, 1e-11), "spectral_entropy": (1.0, 1e-12)}
+        equal = {
+            "effective_rank": (32.0, 1e-11),
+            "energy_effective_rank": (32.0, 1e-11),
+            "spectral_entropy": (1.0, 1e-12),
+        }
         yield KnownCase("all equal", Spectrum(np.ones(32), 32, 40), equal, "rounding of 32 terms")
         one = {"effective_rank": (1.0, 0.0), "energy_effective_rank": (1.0, 0.0), "spectral_entropy": (0.0, 0.0)}
         yield KnownCase("rank one", Spectrum(np.array([5.0, 0.0, 0.0]), 3, 3), one, "exact")

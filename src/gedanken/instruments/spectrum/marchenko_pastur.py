@@ -108,9 +108,13 @@ class MarchenkoPastur(Instrument):
             "bulk_ks_distance": (0.0, 0.02),
             "soft_rank": (1.0, 0.05),
         }
-        yield KnownCase("800 × 400 noise", Spectrum(noise, rows, cols), pure, "rigidity of the bulk; r^(−2/3) at its edge")
+        yield KnownCase(
+            "800 × 400 noise", Spectrum(noise, rows, cols), pure, "rigidity of the bulk; r^(−2/3) at its edge"
+        )
         if self.noise == "bulk":
             spikes = np.array([4.0, 3.0, 2.5])
             spiked = np.linalg.svd(ensembles.spiked(rows, cols, spikes, rng), compute_uv=False)
             expected = {"outlier_count": (3.5, 0.5)}
-            yield KnownCase("three spikes", Spectrum(spiked, rows, cols), expected, "three, and at most one of the noise")
+            yield KnownCase(
+                "three spikes", Spectrum(spiked, rows, cols), expected, "three, and at most one of the noise"
+            )

@@ -53,14 +53,18 @@ class NumericalRank(Instrument):
         condition = float(values[0]) / max(smallest, array.resolution) if max(smallest, array.resolution) > 0 else None
         return {
             "numerical_rank": Value(float(rank), n=len(values), flags=(Flag.rank_deficient,) if deficient else ()),
-            "condition_number": Refusal(Flag.rank_deficient) if condition is None else Value(condition, n=len(values), flags=flags),
+            "condition_number": Refusal(Flag.rank_deficient)
+            if condition is None
+            else Value(condition, n=len(values), flags=flags),
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         full = {"numerical_rank": (3.0, 0.0), "condition_number": (8.0, 0.0)}
         yield KnownCase("σ = 8, 2, 1", Spectrum(np.array([8.0, 2.0, 1.0]), 3, 5, resolution=1e-7), full, "exact")
         lost = Spectrum(np.array([1.0, 0.5, 1e-9]), 3, 3, resolution=1e-8)
-        yield KnownCase("a value below rounding", lost, {"numerical_rank": (2.0, 0.0), "condition_number": (1e8, 1e-6)}, "exact")
+        yield KnownCase(
+            "a value below rounding", lost, {"numerical_rank": (2.0, 0.0), "condition_number": (1e8, 1e-6)}, "exact"
+        )
         coded = Spectrum(np.array([8.0, 2.0, 1.0]), 3, 3, quantised=True)
         refused = {"numerical_rank": Flag.quantised, "condition_number": Flag.quantised}
         yield KnownCase("quantised", coded, refused, "a refusal")

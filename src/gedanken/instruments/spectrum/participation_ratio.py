@@ -31,7 +31,9 @@ class ParticipationRatio(Instrument):
 
     reads = Kind.spectrum
     variables = (
-        Variable("participation_ratio", "PR", "1", "(Σσ²)² / Σσ⁴", (1, None), scale="log", aliases=("effective_dimension",)),
+        Variable(
+            "participation_ratio", "PR", "1", "(Σσ²)² / Σσ⁴", (1, None), scale="log", aliases=("effective_dimension",)
+        ),
     )
     symmetries = OF_SPECTRA
     null_model = GAUSSIAN_TWIN
@@ -45,7 +47,9 @@ class ParticipationRatio(Instrument):
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         equal = {"participation_ratio": (16.0, 1e-12)}
-        yield KnownCase("16 equal of 20", Spectrum(np.repeat([3.0, 0.0], [16, 4]), 20, 30), equal, "rounding of 16 terms")
+        yield KnownCase(
+            "16 equal of 20", Spectrum(np.repeat([3.0, 0.0], [16, 4]), 20, 30), equal, "rounding of 16 terms"
+        )
         noise = Spectrum(np.linalg.svd(rng.standard_normal((2048, 512)), compute_uv=False), 2048, 512)
         # Fluctuation and correction of a linear statistic are O(1/r) relative.
         yield KnownCase("2048 × 512 noise", noise, {"participation_ratio": (512 / 1.25, 2.0)}, "limit to O(1) of 512")

@@ -43,7 +43,9 @@ class RankExponent(Instrument):
     reads = Kind.spectrum
     variables = (
         Variable("rank_exponent", "α", "1", "minus the slope of ln σ on ln k over the leading ranks"),
-        Variable("rank_exponent_fit", "R²", "1", "squared correlation of ln σ with ln k over the leading ranks", (0, 1)),
+        Variable(
+            "rank_exponent_fit", "R²", "1", "squared correlation of ln σ with ln k over the leading ranks", (0, 1)
+        ),
     )
     symmetries = OF_SPECTRA
     null_model = GAUSSIAN_TWIN
@@ -78,4 +80,6 @@ class RankExponent(Instrument):
         if self == type(self)():
             noise = Spectrum(np.linalg.svd(rng.standard_normal((512, 512)), compute_uv=False), 512, 512)
             gaussian = {"rank_exponent": (0.1003, 0.0028), "rank_exponent_fit": (0.856, 0.04)}
-            yield KnownCase("512 × 512 noise", noise, gaussian, "mean of draws, four of their standard deviations 0.0007")
+            yield KnownCase(
+                "512 × 512 noise", noise, gaussian, "mean of draws, four of their standard deviations 0.0007"
+            )

@@ -89,4 +89,6 @@ class SingularValueDensity(Instrument):
         equal[int(4 / 9 * self.bins)] = self.bins / (0.09 * 2.0)
         two = Spectrum(np.full(50, 2.0), 50, 50, rank_bound=50)
         tolerance = 1e-6 * equal.max()
-        yield KnownCase("all equal to 2", two, {"singular_value_density": (equal, tolerance)}, "one bin, to rounding of its width")
+        yield KnownCase(
+            "all equal to 2", two, {"singular_value_density": (equal, tolerance)}, "one bin, to rounding of its width"
+        )

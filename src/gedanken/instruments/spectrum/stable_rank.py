@@ -63,7 +63,9 @@ class StableRank(Instrument):
         yield KnownCase("rank one", rank_one, {"stable_rank": (1.0, 0.0)}, "exact")
         for exponent, expected in ((0.35, 18.888), (0.45, 9.232), (0.50, 6.817)):
             decay = Spectrum(ensembles.power_law_singular_values(512, exponent), 512, 512)
-            yield KnownCase(f"σ_k = k^−{exponent}", decay, {"stable_rank": (expected, 5e-4)}, "printed to three decimals")
+            yield KnownCase(
+                f"σ_k = k^−{exponent}", decay, {"stable_rank": (expected, 5e-4)}, "printed to three decimals"
+            )
         spiked = np.linalg.svd(ensembles.spiked(512, 512, np.array([3.0]), rng), compute_uv=False)
         # σ₁ of a spike θ fluctuates by about √(1 − θ⁻²)/√d·√2, here 0.06 of 3.33: 4 % in the square; three of them.
         yield KnownCase(

@@ -125,7 +125,9 @@ class TailExponent(Instrument):
         pareto = Spectrum(np.sqrt(sample), count, count)
         # (a − 1)/√n is 0.028 for all of them; the chosen start keeps at least a tenth: three standard errors of that.
         expected = {"tail_exponent": (3.0, 0.27), "ks_distance": (0.0, 0.03)}
-        yield KnownCase("5000 Pareto values of exponent 3", pareto, expected, "three standard errors of a tenth of them")
+        yield KnownCase(
+            "5000 Pareto values of exponent 3", pareto, expected, "three standard errors of a tenth of them"
+        )
         names = ("tail_start", "tail_count", "exponential_ratio", "exponential_p", "lognormal_ratio", "lognormal_p")
         equal = dict.fromkeys((*names, "tail_exponent", "alpha_hat", "log_alpha_norm"), Flag.constant)
         yield KnownCase("all equal", Spectrum(np.full(64, 0.3), 64, 64), equal, "a refusal")

@@ -36,7 +36,14 @@ class TailExponentHill(Instrument):
 
     reads = Kind.spectrum
     variables = (
-        Variable("tail_exponent_hill", "a_H", "1", "Hill exponent of the upper part of the eigenvalues", (1, None), scale="log"),
+        Variable(
+            "tail_exponent_hill",
+            "a_H",
+            "1",
+            "Hill exponent of the upper part of the eigenvalues",
+            (1, None),
+            scale="log",
+        ),
     )
     symmetries = OF_SPECTRA
     null_model = GAUSSIAN_TWIN
@@ -56,9 +63,14 @@ class TailExponentHill(Instrument):
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         ratios = Spectrum(np.sqrt(np.repeat([np.e, 1.0], [20, 20])), 40, 40)
-        yield KnownCase("20 eigenvalues e times the others", ratios, {"tail_exponent_hill": (2.0, 1e-12)}, "a = 1 + 1/ln e")
+        yield KnownCase(
+            "20 eigenvalues e times the others", ratios, {"tail_exponent_hill": (2.0, 1e-12)}, "a = 1 + 1/ln e"
+        )
         sample = np.sort(power_law.sample(4.0, 1.0, 2000, rng))[::-1]
         pareto = Spectrum(np.sqrt(sample), 2000, 2000)
         yield KnownCase(
-            "2000 Pareto values of exponent 4", pareto, {"tail_exponent_hill": (4.0, 0.38)}, "four standard errors 3/√1000"
+            "2000 Pareto values of exponent 4",
+            pareto,
+            {"tail_exponent_hill": (4.0, 0.38)},
+            "four standard errors 3/√1000",
         )

@@ -9,7 +9,8 @@ Reads. spectrum.
 Null. None: it is itself a p-value, uniform where the power law holds for independent values. Eigenvalues repel each
 other, so spectra fit better than independent samples do, and the test rejects too rarely.
 
-Fails when. As the tail exponent does.
+Fails when. As the tail exponent does. A small p rejects; a large one says little where the tail is short: the search for
+x_min walks to the last few values, where an exponential law passes as well. Raise minimum_count to test a longer tail.
 
 Reference. [@clauset2009power, §4.1]; counting the data among the draws [@phipson2010permutation, eq. 2].
 """
@@ -67,4 +68,6 @@ class TailGoodness(Instrument):
         ladder = Spectrum(np.sqrt(np.repeat(np.arange(40.0, 0.0, -1.0), 10)), 400, 400)
         smallest = 1 / (self.bootstrap + 1)
         # Forty ties of ten: the distance to any continuous law is large, and no sample of one comes near it.
-        yield KnownCase("a ladder of ties", ladder, {"tail_p": (smallest, 3 * smallest)}, "three draws by chance at most")
+        yield KnownCase(
+            "a ladder of ties", ladder, {"tail_p": (smallest, 3 * smallest)}, "three draws by chance at most"
+        )

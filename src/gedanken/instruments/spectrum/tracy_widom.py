@@ -35,9 +35,7 @@ class TracyWidom(Instrument):
     """Johnstone's statistic of the largest eigenvalue over fitted noise."""
 
     reads = Kind.spectrum
-    variables = (
-        Variable("edge_statistic", "s_TW", "1", "largest eigenvalue, centred and scaled as that of noise"),
-    )
+    variables = (Variable("edge_statistic", "s_TW", "1", "largest eigenvalue, centred and scaled as that of noise"),)
     symmetries = OF_SPECTRA
 
     def measure(self, array: Spectrum, rng: np.random.Generator) -> Reading:
@@ -60,7 +58,9 @@ class TracyWidom(Instrument):
         noise = np.linalg.svd(rng.standard_normal((rows, cols)), compute_uv=False)
         # −1.21 ± 1.27; the bulk's scale, known to about 1/r, moves λ₁/s² by m/r ≈ 6, or a third of w.
         expected = {"edge_statistic": (-1.2065, 4.5)}
-        yield KnownCase("800 × 400 noise", Spectrum(noise, rows, cols), expected, "three standard deviations and the fit's third")
+        yield KnownCase(
+            "800 × 400 noise", Spectrum(noise, rows, cols), expected, "three standard deviations and the fit's third"
+        )
         spiked = np.linalg.svd(ensembles.spiked(rows, cols, np.array([3.0]), rng), compute_uv=False)
         at = rows * ensembles.spike_singular_value(3.0, cols / rows) ** 2
         centre, width = tracy_widom.centring(rows, cols)

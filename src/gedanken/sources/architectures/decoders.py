@@ -92,9 +92,7 @@ def _gpt2(transposed: bool, fused: dict) -> dict[str, str | Rule]:
                 "attn.c_attn.weight": Rule("attn", **fused, transposed=transposed),
                 "attn.c_proj.weight": Rule("attn.W_O", transposed=transposed),
                 "crossattention.q_attn.weight": Rule("cross_attn.W_Q", transposed=transposed),
-                "crossattention.c_attn.weight": Rule(
-                    "cross_attn", ("W_K", "W_V"), transposed=transposed, whole="W_KV"
-                ),
+                "crossattention.c_attn.weight": Rule("cross_attn", ("W_K", "W_V"), transposed=transposed, whole="W_KV"),
                 "crossattention.c_proj.weight": Rule("cross_attn.W_O", transposed=transposed),
                 "mlp.c_fc.weight": Rule("mlp.W_in", transposed=transposed),
                 "mlp.c_proj.weight": Rule("mlp.W_out", transposed=transposed),

@@ -144,7 +144,7 @@ def _one_per_site(named: list[tuple[Piece, str]], tensors: Mapping[str, TensorIn
         weight[prefix] += made.rows * made.cols
         claims[made.site].append((made, prefix))
     beaten: dict[str, None] = {}
-    for site, claimants in claims.items():
+    for claimants in claims.values():
         winner = max(claimants, key=lambda claim: weight[claim[1]])[0].tensor
         beaten.update({made.tensor: None for made, _ in claimants if made.tensor != winner})
     yield from (made for made, _ in named if made.tensor not in beaten)
