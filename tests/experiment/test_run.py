@@ -227,7 +227,7 @@ def test_a_planted_direction_does_not_look_random(tmp_path):
         {"w": rng.standard_normal((60, 40)) + 30 * np.outer(rng.standard_normal(60), rng.standard_normal(40)) / 40}, lab
     )
     p = lab.nulls.filter((pl.col("variable") == "stable_rank") & (pl.col("null") == "gaussian_twin")).collect()["p"]
-    assert p.to_list() == [pytest.approx(1 / 60)]
+    assert p.to_list() == [pytest.approx(1 / 50)]
 
 
 def test_shuffling_entries_is_a_null_of_its_own(tmp_path):

@@ -82,3 +82,37 @@ def test_the_largest_eigenvalue_of_noise_follows_the_law(rows, cols):
     distance = np.max(np.abs(p - (np.arange(draws) + 0.5) / draws))
     # Kolmogorov: 1.63/√B at level 1 %; the second-order error of the centring, r^(−2/3), adds 0.02 in probability.
     assert distance < 1.63 / math.sqrt(draws) + 0.02
+
+
+@pytest.mark.parametrize("rows, cols", [(60, 60), (200, 200), (400, 150), (150, 400), (1000, 20)])
+def test_the_fitted_noise_keeps_the_level_of_the_test(rows, cols):
+    rng = np.random.default_rng(rows)
+    draws = 500
+    variances, p = [], []
+    for _ in range(draws):
+        eigenvalues = ensembles.gaussian_singular_values(rows, cols, rng) ** 2
+        variances.append(tracy_widom.fit_noise(eigenvalues, rows, cols)[0])
+        p.append(tracy_widom.sf(tracy_widom.edge_statistic(eigenvalues[0], rows, cols, variances[-1])))
+    # Relative error √(2/mn); the mean of 500, five standard errors, and the bias of what is taken out.
+    error = math.sqrt(2 / (rows * cols))
+    assert np.mean(variances) == pytest.approx(1, abs=5 * error / math.sqrt(draws) + 1e-3)
+    assert np.std(variances) == pytest.approx(error, rel=0.2)
+    # The law of 5 % and 1 %, to three binomial deviations of 500; small sizes are conservative, by 3 % at most.
+    for level in (0.05, 0.01):
+        share, spread = np.mean(np.array(p) <= level), 3 * math.sqrt(level * (1 - level) / draws)
+        assert level - 0.03 - spread <= share <= level + spread
+
+
+@pytest.mark.parametrize("spikes", [[3.0], [4.0, 3.0, 2.5], list(np.linspace(6.0, 2.0, 40))], ids=len)
+def test_spikes_are_taken_out_of_the_noise(spikes):
+    matrix = ensembles.spiked(400, 300, np.array(spikes), np.random.default_rng(len(spikes)))
+    variance, taken = tracy_widom.fit_noise(np.linalg.svd(matrix, compute_uv=False) ** 2, 400, 300)
+    assert taken == len(spikes)
+    # Spikes also push the noise's own values about, by 1/400 of its energy each.
+    assert variance == pytest.approx(1 / 400, rel=5 * math.sqrt(2 / 120_000) + 1 / 400 * len(spikes) / 4)
+
+
+@pytest.mark.parametrize("eigenvalues", [np.zeros(5), np.array([1.0]), np.array([])])
+def test_nothing_below_the_largest_is_no_noise(eigenvalues):
+    with pytest.raises(ValueError, match="no noise below"):
+        tracy_widom.fit_noise(eigenvalues, 5000, 5000)

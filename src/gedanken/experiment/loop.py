@@ -84,10 +84,11 @@ def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome)
 
 def _draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:
     """Make sure the lab holds the null draws of every shape that the tasks will meet."""
+    first_of = {task.snapshot.fingerprint: task for task in tasks}
     wanted = [
         request
-        for task in tasks
-        for capture in task.captures()
+        for task in first_of.values()
+        for capture in task.plan.captures(task.snapshot)
         for request in nulls.requests(capture, task.plan.reading(capture), task.plan.draws)
     ]
     submitted = [

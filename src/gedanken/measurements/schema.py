@@ -151,4 +151,4 @@ def frame(table: str, rows: list[dict] | None = None) -> pl.DataFrame:
     columns = TABLES[table]
     if unknown := {key for row in rows or () for key in row} - set(columns):
         raise ValueError(f"table {table} has no column {', '.join(sorted(unknown))}")
-    return pl.DataFrame([{name: row.get(name) for name in columns} for row in rows or ()], schema=columns, orient="row")
+    return pl.DataFrame({name: [row.get(name) for row in rows or ()] for name in columns}, schema=columns)

@@ -169,7 +169,8 @@ def _curves(curves: pl.DataFrame) -> pl.DataFrame:
 def _unusual(judged: pl.DataFrame, ids: pl.DataFrame, quantities: dict[str, dict]) -> pl.DataFrame:
     """The TOP rows of each run: over all variables (one row a site, quantity ANY), and within each quantity."""
     tag = ["variable", "setting"]
-    anywhere = most_unusual_sites(judged).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
+    usual = judged.filter(pl.col("variant") == "")  # a second setting of a variable would say much the same again
+    anywhere = most_unusual_sites(usual).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
     within = ranked(judged).join(ids, on=tag).with_columns(pl.col("quantity").alias("of"))
     place = pl.int_range(pl.len()) + 1
     anywhere = anywhere.with_columns(pl.lit(ANY).alias("quantity"))

@@ -9,6 +9,7 @@ import math
 from functools import cache, lru_cache
 
 import numpy as np
+from jaxtyping import Float
 from numpy.polynomial import Chebyshev, legendre
 from scipy.optimize import brentq
 from scipy.special import airy
@@ -100,3 +101,36 @@ def centring(rows: int, cols: int) -> tuple[float, float]:
         raise ValueError("the edge of a 1 × 1 matrix has no scaling")
     a, b = math.sqrt(n - 1), math.sqrt(d)
     return (a + b) ** 2, (a + b) * (1 / a + 1 / b) ** (1 / 3)
+
+
+TAKEN_OUT = 0.999
+"""An eigenvalue beyond this point of the law is no noise when its variance is estimated. Noise is then bent only at
+p < 0.001, and the variance it leaves is unbiased to 1e-4 (at 60 × 60, 6e-4)."""
+
+ROUNDS = 50
+"""Most rounds of the fit; trained matrices take up to ten."""
+
+
+def fit_noise(eigenvalues: Float[np.ndarray, " k"], rows: int, cols: int) -> tuple[float, int]:
+    """Entry variance of the noise under a few strong directions, and their number k.
+
+    The mean square that is left when the k largest of the eigenvalues (of WᵀW, descending) are taken out, which leaves
+    noise of (rows − k)(cols − k) entries; k is the least number that agrees with the law of the rest, after the
+    sequential test of [@kritchman2009nonparametric]. Its relative error, √(2/(rows·cols)), is under half that of the
+    median of the bulk, whose scatter would make the edge test reject noise two to three times too often.
+    Raises ValueError if nothing is left or the eigenvalues vanish.
+    """
+    rest = np.cumsum(eigenvalues[::-1])[::-1]
+    taken = 0
+    for _ in range(ROUNDS):
+        if min(rows, cols, len(rest)) <= taken or not rest[taken] > 0:
+            raise ValueError("there is no noise below the largest eigenvalues")
+        variance = float(rest[taken]) / ((rows - taken) * (cols - taken))
+        if max(rows, cols) - taken < 2:
+            break
+        centre, width = centring(rows - taken, cols - taken)
+        above = int(np.count_nonzero(eigenvalues > variance * (centre + quantile(TAKEN_OUT) * width)))
+        if above <= taken:
+            break
+        taken = above
+    return variance, taken

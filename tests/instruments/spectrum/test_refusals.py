@@ -169,8 +169,8 @@ def test_a_density_integrates_to_one_and_so_does_its_law():
     curve = read(SingularValueDensity(), array)["singular_value_density"]
     width = curve.x[1] - curve.x[0]
     assert np.sum(curve.y) * width == pytest.approx(1, abs=1e-9)
-    # All of the law lies inside the bins, which reach past the edge here.
-    assert np.sum(curve.null_low) * width == pytest.approx(1, abs=1e-6)
+    # The bins end at the largest value, which may lie inside the law's edge: the share beyond is of order 1/r.
+    assert 1 - 2 / 100 < np.sum(curve.null_low) * width <= 1 + 1e-9
 
 
 # Quantised weights.

@@ -69,9 +69,9 @@ def test_derived_norms_survive_any_scale(scale):
 def test_goodness_of_power_laws_and_of_exponentials():
     """With half the values in the tail. With the shortest allowed, an exponential escapes: the next test."""
     rng = np.random.default_rng(5)
-    goodness = TailGoodness(bootstrap=40, minimum_count=200)
-    true = [goodness.measure(pareto(3.0, 400, seed), rng)["tail_p"] for seed in range(12)]
-    false = [goodness.measure(of_eigenvalues(0.1 + rng.exponential(size=400)), rng)["tail_p"] for _ in range(12)]
+    goodness = TailGoodness(bootstrap=40, minimum_count=500)
+    true = [goodness.measure(pareto(3.0, 1000, seed), rng)["tail_p"] for seed in range(12)]
+    false = [goodness.measure(of_eigenvalues(0.1 + rng.exponential(size=1000)), rng)["tail_p"] for _ in range(12)]
     # p is uniform under the law: four or more of twelve below 0.1 has probability 0.03; and none of the others passes.
     assert sum(Flag.poor_fit in p.flags for p in true) <= 3
     assert all(p.value == pytest.approx(1 / 41) and Flag.poor_fit in p.flags for p in false)

@@ -43,7 +43,14 @@ class CosineHistogram(Instrument):
 
     reads = Kind.points
     variables = (
-        Variable("cosine_histogram", "h(c)", "%", "per cent of pairs per 1/150 of the cosine", (0, 100), curve=True),
+        Variable(
+            "cosine_histogram",
+            "h(c)",
+            "%",
+            "per cent of pairs per 1/150 of the cosine, against the cosine",
+            (0, 100),
+            curve=True,
+        ),
     )
     symmetries = OF_DIRECTIONS
 

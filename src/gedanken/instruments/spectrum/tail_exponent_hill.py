@@ -21,7 +21,7 @@ import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, Reading, Value, Variable
 from gedanken.instruments.nulls import ENTRY_SHUFFLE, GAUSSIAN_TWIN
-from gedanken.instruments.spectrum._usable import OF_SPECTRA, SMALLEST, resolved
+from gedanken.instruments.spectrum._usable import OF_SPECTRA, SMALLEST, nonzero, resolved
 from gedanken.kinds import Kind, Spectrum
 from gedanken.status import Flag, Refusal
 from gedanken.theory import power_law
@@ -50,6 +50,7 @@ class TailExponentHill(Instrument):
     data_null = ENTRY_SHUFFLE
 
     def measure(self, array: Spectrum, rng: np.random.Generator) -> Reading:
+        nonzero(array)
         count = int(self.tail_fraction * array.size)
         if count < SMALLEST:
             raise Refusal(Flag.too_small, f"{count} values in the tail, where {SMALLEST} are needed")
