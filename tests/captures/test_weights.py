@@ -93,6 +93,17 @@ def test_two_tables_share_the_directions_where_they_are_not_tied(tensors):
     assert moments.tables == (2 if "lm_head.weight" in tensors else 1)
 
 
+def test_the_union_of_both_tables_has_the_moments_of_both(tensors):
+    found = captures(tensors, "W_EU")
+    if "lm_head.weight" not in tensors:
+        assert "embed.W_EU" not in found
+        return
+    union = reduced(found["embed.W_EU"].read(), Kind.moments, "unit", found["embed.W_EU"].notes)
+    one, two = (reduced(found[site].read(), Kind.moments, "unit") for site in ("embed.W_E", "unembed.W_U"))
+    assert union.n == 2 * V and union.tables == 1
+    assert np.allclose(union.second, one.second + two.second, atol=1e-12)
+
+
 def test_every_kind_is_offered_only_where_it_means_something(tensors):
     found = captures(tensors, "W_QK")
     assert Kind.moments in found["embed.W_E"].kinds and Kind.matrix in found["embed.W_E"].kinds

@@ -2,10 +2,12 @@
 
 Products are per head and invariant under the head's change of basis (Elhage et al. 2021, [@elhage2021]):
 W_QK = W_Qᵀ W_K, W_OV = W_O W_V; and W_UE = W_U W_Eᵀ, the path straight from embedding to logits. They are captured as
-thin factors and never formed.
+thin factors and never formed. W_EU is no product but both token tables of an untied model in one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
 
 from gedanken.captures.base import Capture
 from gedanken.kinds import Factors, Kind
@@ -14,7 +16,7 @@ from gedanken.sources.architectures.base import Piece
 from gedanken.sources.base import Snapshot
 from gedanken.sources.checkpoints import Checkpoint
 
-PRODUCTS = ("W_QK", "W_OV", "W_UE")
+PRODUCTS = ("W_QK", "W_OV", "W_UE", "W_EU")
 
 _TABLES = (("embed", "W_E"), ("unembed", "W_U"))
 
@@ -127,8 +129,31 @@ def _unembedding_embedding(checkpoint: Checkpoint, pieces: dict[Site, Piece]) ->
     yield _product(checkpoint, (unembedding, embedding), Site("unembed", "W_UE"), shape, embedding.cols, read)
 
 
+def _both_tables(checkpoint: Checkpoint, pieces: dict[Site, Piece]) -> Iterator[Capture]:
+    """The rows of an untied model's embedding and unembedding as one table: all the directions that its tokens take."""
+    tables = _two_tables(pieces)
+    if not tables:
+        return
+
+    def read() -> np.ndarray:
+        return np.concatenate([checkpoint.read(piece) for piece in tables])
+
+    yield Capture(
+        site=Site("embed", "W_EU"),
+        kind=Kind.points,
+        kinds=frozenset({Kind.points, Kind.moments}),
+        rows=sum(piece.rows for piece in tables),
+        cols=tables[0].cols,
+        dtype=checkpoint.files.tensors[tables[0].tensor].dtype,
+        raw_name=" and ".join(piece.tensor for piece in tables),
+        notes=("union", *(("quantised",) if any("quantised" in piece.notes for piece in tables) else ())),
+        read=read,
+    )
+
+
 _PRODUCTS = {
     "W_QK": _per_head("W_Q", "W_K", "W_QK", _query_key),
     "W_OV": _per_head("W_O", "W_V", "W_OV", _output_value),
     "W_UE": _unembedding_embedding,
+    "W_EU": _both_tables,
 }

@@ -18,7 +18,7 @@ def scan(
         list[str] | None, typer.Option(help="Only sites that match, e.g. 'layers.*.attn.W_Q'.", metavar="GLOB")
     ] = None,
     instrument: Annotated[list[str] | None, typer.Option(help="Only this instrument (may be repeated).")] = None,
-    product: Annotated[list[str] | None, typer.Option(help="Also W_QK, W_OV (per head) or W_UE.")] = None,
+    product: Annotated[list[str] | None, typer.Option(help="Also W_QK, W_OV (per head), W_UE, or W_EU.")] = None,
     nulls: Annotated[
         bool, typer.Option("--nulls", help="Also nulls that need the data: entries in random order.")
     ] = False,
