@@ -158,6 +158,14 @@ def test_merging_labs_twice_doubles_nothing(lab, tmp_path):
     assert values(lab) == [1.0, 3.0]
 
 
+@pytest.mark.parametrize("order", [(5, 40), (40, 5)])
+def test_of_null_draws_the_longest_count(lab, order):
+    for count in order:
+        row = {"null": "n", "shape": "2x2", "variable": "v", "setting": "s", "draws": [1.0] * count}
+        lab.write("null_draws", [row], f"k{count}")
+    assert lab.null_draws.collect()["draws"].list.len().to_list() == [40]
+
+
 def test_a_lab_of_a_newer_version_is_refused_in_one_sentence(lab):
     (lab_folder(lab) / "lab.json").write_text(json.dumps({"version": schema.VERSION + 1}))
     with pytest.raises(Failure, match="newer gedanken"):

@@ -94,7 +94,7 @@ def keep(request: Request, pieces: Sequence[dict[tuple[str, str], list[float]]],
     """Write the draws of one request, made in pieces, to the lab."""
     rows = [
         {"null": request.null.name, "shape": request.shape, "variable": name, "setting": setting, "draws": draws}
-        for name, setting in pieces[0]
+        for name, setting in dict.fromkeys(place for piece in pieces for place in piece)
         for draws in [[value for piece in pieces for value in piece.get((name, setting), ())]]
     ]
     lab.write("null_draws", rows, digest(request.null.name, request.shape, request.count, *sorted(request.settings)))
@@ -106,6 +106,7 @@ class Kept:
     def __init__(self, lab: Lab | None = None):
         self.lab = lab
         self._found: dict[tuple[str, str], dict[tuple[str, str], Draws]] = {}
+        self._drawn: set[tuple[str, str, str]] = set()
 
     def __reduce__(self):
         return type(self), (self.lab,)
@@ -118,7 +119,10 @@ class Kept:
             self._found[place] = self._from_lab(*place)
         found = self._found[place]
         names = [v.name for v in instrument.variables if not v.no_null and not v.curve]
-        if not all((name, instrument.setting) in found for name in names):
+        # A variable that is refused on every draw has none; asking once is enough.
+        asked = (*place, instrument.setting)
+        if asked not in self._drawn and not all((name, instrument.setting) in found for name in names):
+            self._drawn.add(asked)
             drawn = draw(Request(null, array, (instrument,), count))
             found.update({key: Draws.of(values) for key, values in drawn.items()})
         return {name: found[name, instrument.setting] for name in names if (name, instrument.setting) in found}

@@ -81,7 +81,8 @@ class Lab:
     verdicts = property(lambda self: self.table("verdicts"))
 
     def table(self, name: str) -> pl.LazyFrame:
-        """One table, lazily: every live part, the newest row of each key, the current snapshot of each (run, step)."""
+        """One table, lazily: every live part, the current snapshot of each (run, step), the newest row of each key (of null
+        draws, the longest)."""
         raw, merged = self._live(name)
         frame = self._scan([*merged, *raw], name)
         if name in schema.OF_A_SNAPSHOT:
@@ -91,6 +92,8 @@ class Lab:
             return frame.join(current, on=["run", "step", "fingerprint"], how="semi", nulls_equal=True)
         if "created" in schema.TABLES[name]:
             frame = frame.sort("created")
+        if name == "null_draws":
+            frame = frame.sort(pl.col("draws").list.len())
         return frame.unique(subset=list(schema.KEYS[name]), keep="last", maintain_order=True)
 
     def done(self) -> frozenset[str]:
