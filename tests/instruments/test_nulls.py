@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gedanken.instruments.nulls import Draws, law_band
@@ -18,6 +18,7 @@ def naive_p(value, draws):
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=12), st.integers(-8, 8))
+@example([-5], -4)
 def test_p_is_that_of_the_definition_with_ties(draws, value):
     assert Draws.of([float(d) for d in draws]).band(float(value), "x").p == pytest.approx(naive_p(value, draws))
 

@@ -165,7 +165,7 @@ class Draws:
 
         centre = (pooled(count // 2) + pooled((count + 1) // 2)) / 2
         # A draw equal to the value counts as being as far, whatever rounding does to the difference.
-        distance = abs(at - centre) * (1 - 4 * np.finfo(float).eps)
+        distance = abs(at - centre) - 8 * np.finfo(float).eps * (abs(at) + abs(centre))
         nearer = np.searchsorted(ascending, [centre - distance, centre + distance], side="left")
         further = count - int(nearer[1] - nearer[0]) if distance > 0 else count
         p = (1 + further) / (count + 1)
