@@ -4,12 +4,13 @@ Each is an array, or a small reduction of arrays with what is needed to read it 
 models, files or tables.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 
 class Kind(StrEnum):
@@ -23,6 +24,8 @@ class Kind(StrEnum):
     spectrum = "spectrum"  # singular values: a reduced matrix
     moments = "moments"  # n, sum, second moment: reduced points
     ensemble = "ensemble"  # log Z, ⟨E⟩ … on a temperature grid: reduced attention
+    stream = "stream"  # activations at one place: moments of two halves of the text, and whole prompts of points
+    surprisal = "surprisal"  # −ln p of each token, by document
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +136,61 @@ class Moments:
         count = min(PROBES, len(self.sample))
         rows = self.sample[np.arange(count) * len(self.sample) // max(count, 1)]
         return rows @ self.total, np.einsum("ij,ij->i", rows @ self.second, rows)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The same points at several states: tokens over depth, particles over time.
+
+    `states` is any sequence of point × coordinate arrays of one shape, `at` where each stands (relative depth in
+    [0, 1], or time). `group` numbers the exchangeable unit of each point (its prompt), None if points are exchangeable
+    themselves; `position` is each token's place in its prompt.
+    """
+
+    states: Sequence[Float[np.ndarray, "point coordinate"]]
+    at: Float[np.ndarray, " state"]
+    group: Int[np.ndarray, " point"] | None = None
+    position: Int[np.ndarray, " point"] | None = None
+
+
+FIRST_POSITIONS = 4
+"""Tokens at the start of a prompt that hold attention sinks and massive activations [@xiao2024streaming]: measured
+apart from the rest."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Activations at one place of a network, over a text whose first half fits what must be fitted.
+
+    `fit` and `report`: moments of the rows kept (not among the first FIRST_POSITIONS of their prompt, no padding) of the
+    first and of the second half of the prompts; `excluded`: of the first positions of the second half.
+    `fit_absolute`: mean |h| of every coordinate over `fit`, by which massive coordinates are chosen.
+    `points`: whole prompts of the second half, at most a few thousand rows, first positions included, with the prompt
+    and position of each; the same tokens at every place. Empty (0 rows) where only moments were asked for.
+    """
+
+    fit: Moments
+    report: Moments
+    excluded: Moments
+    fit_absolute: Float[np.ndarray, " d"]
+    points: Float[np.ndarray, "n d"]
+    prompt: Int[np.ndarray, " n"]
+    position: Int[np.ndarray, " n"]
+
+    @cached_property
+    def kept(self) -> Bool[np.ndarray, " n"]:
+        """Which rows of `points` are not among the first positions."""
+        return self.position >= FIRST_POSITIONS
+
+    @property
+    def dimension(self) -> int:
+        return self.report.dimension
+
+
+@dataclass(frozen=True)
+class Surprisal:
+    """−ln p of each predicted token in nat, with the number of its document, and the UTF-8 bytes of each document."""
+
+    nats: Float[np.ndarray, " token"]
+    document: Int[np.ndarray, " token"]
+    bytes: Int[np.ndarray, " documents"] | None = None

@@ -2,6 +2,7 @@
 
     [encoder.|decoder.]layers.L.BLOCK[.experts.E].PART[.heads.H]     BLOCK = attn | cross_attn | mlp | resid
     embed.PART      unembed.PART                                     PART as in docs/naming.md: W_E, W_U, W_pos …
+    stream.PART     particles.PART     packing.PART                  what spans all layers, and what has none
     other.RAW                                                        a tensor that no architecture table names
 
 A site is written and read as that string; tables keep its pieces as columns.
@@ -11,13 +12,13 @@ import re
 from dataclasses import dataclass
 
 BLOCKS = ("attn", "cross_attn", "mlp", "resid")
-ENDS = ("embed", "unembed", "other")
+ENDS = ("embed", "unembed", "stream", "particles", "packing", "other")
 
 _LAYERED = re.compile(
     r"(?:(?P<stack>encoder|decoder)\.)?layers\.(?P<layer>\d+)\.(?P<block>attn|cross_attn|mlp|resid)"
     r"(?:\.experts\.(?P<expert>\d+))?\.(?P<part>[A-Za-z]\w*)(?:\.heads\.(?P<head>\d+))?"
 )
-_END = re.compile(r"(?:(?P<stack>encoder|decoder)\.)?(?P<block>embed|unembed)\.(?P<part>[A-Za-z]\w*)")
+_END = re.compile(r"(?:(?P<stack>encoder|decoder)\.)?(?P<block>embed|unembed|stream|particles|packing)\.(?P<part>[A-Za-z]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Site:
         if match is None:
             raise ValueError(
                 f"{text!r} is not a site: expected [encoder.|decoder.]layers.L.(attn|cross_attn|mlp|resid)"
-                "[.experts.E].PART[.heads.H], embed.PART, unembed.PART or other.NAME"
+                "[.experts.E].PART[.heads.H], embed.PART, unembed.PART, stream.PART, particles.PART, "
+                "packing.PART or other.NAME"
             )
         pieces = match.groupdict()
         numbers = {key: int(pieces[key]) for key in ("layer", "expert", "head") if pieces.get(key) is not None}
