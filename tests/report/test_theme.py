@@ -23,7 +23,7 @@ def contrast(one: str, two: str) -> float:
 def test_text_is_readable(theme):
     c = PALETTES[theme]
     for ground in (c["paper"], c["card"]):
-        for text in (c["ink"], c["muted"], c["accent"]):
+        for text in (c["ink"], c["muted"], c["accent"], c["good"], c["bad"]):
             assert contrast(text, ground) >= 4.5
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gedanken import __version__
-from gedanken.cli import cite, compare, demo, instruments, query, report, runs, scan
+from gedanken.cli import cite, compare, demo, instruments, query, report, runs, scan, study
 from gedanken.status import Failure
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("scan")(scan.scan)
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
+app.command("study")(study.study)
 app.command("report")(report.report)
 app.command("query")(query.query)
 app.command("cite")(cite.cite)

@@ -115,14 +115,21 @@ TABLES = MappingProxyType(
         "verdicts": {
             "study": pl.String,
             "claim": pl.String,
+            "part": pl.String,
             "runs": pl.List(pl.String),
+            "statement": pl.String,
+            "figures": pl.String,
+            "rule": pl.String,
             "verdict": pl.String,
-            "reason": pl.String,
+            "sentence": pl.String,
+            "quantity": pl.String,
             "effect": pl.Float64,
             "low": pl.Float64,
             "high": pl.Float64,
+            "n": pl.Int64,
             "against": pl.String,
-            "sentence": pl.String,
+            "reason": pl.String,
+            "created": pl.Datetime("us", "UTC"),
         },
     }
 )
@@ -141,7 +148,7 @@ KEYS = MappingProxyType(
         "settings": ("setting",),
         "variables": ("variable",),
         "null_draws": ("null", "shape", "variable", "setting"),
-        "verdicts": ("study", "claim", "runs"),
+        "verdicts": ("study", "claim", "part", "runs"),
     }
 )
 

@@ -64,6 +64,7 @@ def render(lab: Lab) -> str:
         panels=shown,
         ends=tables.ends(data),
         end_columns=tables.END_COLUMNS,
+        verdicts=tables.verdicts(lab),
         refusals=tables.refusals(data),
         provenance=tables.provenance(lab, data),
         settings=lab.settings.sort("instrument", "setting").collect().to_dicts(),

@@ -48,6 +48,42 @@ def ends(data: Data) -> dict[str, list[tuple[str, ...]]]:
     return made
 
 
+VERDICT_MARKS = {
+    "supported": "✓", "contradicted": "✕", "explained": "◇", "crossover": "∼", "by_definition": "≡",
+    "undecided": "○", "not_testable": "–",
+}  # fmt: skip
+"""A sign beside each verdict's word, so that colour is never the only carrier."""
+
+
+def verdicts(lab) -> list[dict]:
+    """Studies that were judged, newest first: name, runs, how many claims fell where, and a row for each claim or part."""
+    rows = lab.verdicts.collect()
+    made = []
+    for part in rows.partition_by("study", "runs", maintain_order=True):
+        study = part["study"][0]
+        part = part.with_columns(pl.col("claim").str.extract(r"(\d+)").cast(pl.Int64).alias("order"))
+        claims = part.sort("order", "claim", "part", nulls_last=True).to_dicts()
+        tally = part.group_by("verdict").len().sort("len", descending=True).iter_rows()
+        made.append(
+            {"id": study, "name": named(study), "runs": ", ".join(claims[0]["runs"] or ()), "created": part["created"].max(),
+             "tally": ", ".join(f"{n} {word.replace('_', ' ')}" for word, n in tally),
+             "claims": [_verdict(row) for row in claims]}
+        )  # fmt: skip
+    return sorted(made, key=lambda study: study["created"], reverse=True)
+
+
+def _verdict(row: dict) -> dict:
+    band = interval(row["low"], row["high"])
+    effect = "" if row["effect"] is None else f"{row['quantity']} {number(row['effect'])}{f' ({band})' if band else ''}"
+    facts = [effect, row["n"] and f"n = {row['n']:,}", row["against"] and f"against {row['against']}", row["reason"]]
+    return row | {
+        "label": row["claim"] + (f" · {row['part']}" if row["part"] else ""),
+        "word": row["verdict"].replace("_", " "),
+        "mark": VERDICT_MARKS.get(row["verdict"], ""),
+        "facts": "; ".join(fact for fact in facts if fact),
+    }
+
+
 def refusals(data: Data) -> list[dict]:
     """Refused rows of the last step of each run, grouped by run and reason."""
     flat = data.refused.with_columns(pl.col("flags").list.first().alias("flag"))
