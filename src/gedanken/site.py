@@ -18,7 +18,9 @@ _LAYERED = re.compile(
     r"(?:(?P<stack>encoder|decoder)\.)?layers\.(?P<layer>\d+)\.(?P<block>attn|cross_attn|mlp|resid)"
     r"(?:\.experts\.(?P<expert>\d+))?\.(?P<part>[A-Za-z]\w*)(?:\.heads\.(?P<head>\d+))?"
 )
-_END = re.compile(r"(?:(?P<stack>encoder|decoder)\.)?(?P<block>embed|unembed|stream|particles|packing)\.(?P<part>[A-Za-z]\w*)")
+_END = re.compile(
+    r"(?:(?P<stack>encoder|decoder)\.)?(?P<block>embed|unembed|stream|particles|packing)\.(?P<part>[A-Za-z]\w*)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from gedanken.studies.base import Claim, Judgement, Study, Verdict, not_testable
 
 def toy(effect: float) -> Study:
     def above(evidence):
-        return Judgement(Verdict.supported, "it is above", "height [m]", evidence, evidence - 1, evidence + 1, n=3)
+        return Judgement(Verdict.supported, "it is above", "", "height [m]", evidence, evidence - 1, evidence + 1, n=3)
 
     def parts(evidence):
-        yield Judgement(Verdict.undecided, "could be", part="first")
+        yield Judgement(Verdict.inconclusive, "could be", part="first")
         yield not_testable("two runs are needed", part="second")
 
     claims = (
@@ -27,7 +27,7 @@ def toy(effect: float) -> Study:
 def test_a_verdict_needs_an_interval_or_says_why_it_needs_none():
     with pytest.raises(ValueError, match="interval"):
         Judgement(Verdict.supported, "bare", effect=1.0)
-    assert Judgement(Verdict.contradicted, "counted", exact="one counterexample").effect is None
+    assert Judgement(Verdict.not_supported, "counted", exact="one counterexample").effect is None
     with pytest.raises(ValueError, match="from 3.0 to 1.0"):
         Judgement(Verdict.supported, "reversed", effect=2.0, low=3.0, high=1.0)
 

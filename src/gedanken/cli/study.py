@@ -77,7 +77,7 @@ def _judge(chosen, lab: str, runs, claims, settings, with_report: bool, quiet: b
             typer.echo(f"report: {page}")
 
 
-_COLOURS = {"supported": "green", "contradicted": "red", "explained": "red", "crossover": "yellow"}
+_COLOURS = {"supported": "green", "not_supported": "red", "inconclusive": "yellow"}
 
 
 def _print_verdicts(chosen, rows: list[dict]) -> None:
@@ -90,6 +90,7 @@ def _print_verdicts(chosen, rows: list[dict]) -> None:
         word = row["verdict"].replace("_", " ")
         head = Text(f"{row['claim']}{' · ' + row['part'] if row['part'] else ''}  ")
         head.append(word, style=f"bold {_COLOURS.get(row['verdict'], 'dim')}")
+        head.append(f" ({row['reason']})" if row["reason"] else "")
         console.print(head)
         console.print(Text(f"  {row['statement']}", style="dim"))
         console.print(Text(f"  {row['sentence']}"))

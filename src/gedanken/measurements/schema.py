@@ -129,6 +129,7 @@ TABLES = MappingProxyType(
             "n": pl.Int64,
             "against": pl.String,
             "reason": pl.String,
+            "exact": pl.String,
             "created": pl.Datetime("us", "UTC"),
         },
     }

@@ -48,10 +48,7 @@ def ends(data: Data) -> dict[str, list[tuple[str, ...]]]:
     return made
 
 
-VERDICT_MARKS = {
-    "supported": "✓", "contradicted": "✕", "explained": "◇", "crossover": "∼", "by_definition": "≡",
-    "undecided": "○", "not_testable": "–",
-}  # fmt: skip
+VERDICT_MARKS = {"supported": "✓", "not_supported": "✕", "inconclusive": "○", "not_testable": "–"}
 """A sign beside each verdict's word, so that colour is never the only carrier."""
 
 
@@ -75,7 +72,7 @@ def verdicts(lab) -> list[dict]:
 def _verdict(row: dict) -> dict:
     band = interval(row["low"], row["high"])
     effect = "" if row["effect"] is None else f"{row['quantity']} {number(row['effect'])}{f' ({band})' if band else ''}"
-    facts = [effect, row["n"] and f"n = {row['n']:,}", row["against"] and f"against {row['against']}", row["reason"]]
+    facts = [effect, row["n"] and f"n = {row['n']:,}", row["against"] and f"against {row['against']}", row["exact"]]
     return row | {
         "label": row["claim"] + (f" · {row['part']}" if row["part"] else ""),
         "word": row["verdict"].replace("_", " "),

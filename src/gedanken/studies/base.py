@@ -14,7 +14,7 @@ Progress = Callable[[float, float], None]
 
 
 class Verdict(StrEnum):
-    """What the data say of a claim. The member's `sentence` is what a reader is told the word means."""
+    """What the data say of a claim: one of four words everywhere. `sentence` is what a reader is told the word means."""
 
     sentence: str
 
@@ -24,27 +24,30 @@ class Verdict(StrEnum):
         member.sentence = sentence
         return member
 
-    supported = "supported", "the interval meets the claim, and the nulls and rival explanations do not give it"
-    contradicted = "contradicted", "the interval excludes the claim"
-    explained = "explained", "the effect is there, and a null or a rival explanation gives it as well"
-    crossover = "crossover", "there is a change, but a smooth one"
-    undecided = "undecided", "the interval admits both answers"
-    by_definition = "by_definition", "an identity or a change of units, true of any data, so no evidence"
-    not_testable = "not_testable", "what would be needed to decide is not at hand"
+    supported = "supported", "the interval meets the claim, and no null or rival explanation gives it as well"
+    not_supported = "not_supported", "the interval excludes the claim, or a null or rival gives it as well"
+    inconclusive = "inconclusive", "the interval admits both answers"
+    not_testable = "not_testable", "what would decide is not at hand, or the claim is true of any data"
+
+
+DECIDED = (Verdict.supported, Verdict.not_supported)
 
 
 @dataclass(frozen=True)
 class Judgement:
     """The verdict on one claim, or one part of it, with what it rests on.
 
+    `reason` is the specification's own word where it is finer than the verdict: contradicted, explained by a null,
+    crossover, unresolved, too few, true by definition, gauge …
     `effect` is the deciding quantity, named by `quantity` with its unit, and `low`, `high` its 95 % interval; `n` the
     number of exchangeable things (models, seeds, prompts) behind it. `against` names the nulls and rivals it was held
-    against. A verdict other than not_testable, by_definition or undecided needs an effect with its interval, or `exact`,
-    the reason why the answer has no sampling error (a bound, a count of counterexamples).
+    against. A verdict that decides needs an effect with its interval, or `exact`: why the answer has no sampling error
+    (a bound, an identity, a counterexample).
     """
 
     verdict: Verdict
     sentence: str
+    reason: str = ""
     quantity: str = ""
     effect: float | None = None
     low: float | None = None
@@ -55,17 +58,16 @@ class Judgement:
     exact: str = ""
 
     def __post_init__(self):
-        decided = self.verdict in (Verdict.supported, Verdict.contradicted, Verdict.explained, Verdict.crossover)
         interval = self.effect is not None and self.low is not None and self.high is not None
-        if decided and not interval and not self.exact:
+        if self.verdict in DECIDED and not interval and not self.exact:
             raise ValueError(f"a verdict of {self.verdict} needs an effect with its interval: {self.sentence}")
         if interval and not self.low <= self.high:
             raise ValueError(f"an interval from {self.low} to {self.high}: {self.sentence}")
 
 
-def not_testable(needed: str, part: str = "") -> Judgement:
+def not_testable(needed: str, part: str = "", reason: str = "") -> Judgement:
     """The judgement where something is missing; `needed` is a sentence that says what would be needed."""
-    return Judgement(Verdict.not_testable, needed, part=part)
+    return Judgement(Verdict.not_testable, needed, reason, part=part)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ class Study:
                 "high": judgement.high,
                 "n": judgement.n,
                 "against": judgement.against,
-                "reason": judgement.exact,
+                "reason": judgement.reason,
+                "exact": judgement.exact,
                 "created": now,
             }
             for judgement in ([found] if isinstance(found, Judgement) else found)
