@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Lab": "gedanken.measurements.store",
+    "Monitor": "gedanken.monitor",
     "Plan": "gedanken.experiment",
     "run": "gedanken.experiment",
     "measure": "gedanken.experiment",

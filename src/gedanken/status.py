@@ -34,7 +34,9 @@ class Flag(StrEnum):
     product = "product", "the law is for matrices of independent entries, not for products of thin factors"
     out_of_memory = "out_of_memory", "there was not enough memory for this tensor"
     not_near_orthogonal = "not_near_orthogonal", "the rows are not nearly orthogonal, so a packing formula is vacuous"
+    no_plateau = "no_plateau", "the estimate drifts over the scales, so there is no one value"
     # said beside a value
+    constant_coordinates = "constant_coordinates", "coordinates that never vary were left out"
     below_resolution = "below_resolution", "the value lies below what double precision resolves here"
     rank_deficient = "rank_deficient", "the matrix has fewer non-zero singular values than its shape allows"
     poor_fit = "poor_fit", "the fitted law is rejected or no better than its rivals"
@@ -47,6 +49,9 @@ class Flag(StrEnum):
         "the value lies below what greedy choice already guarantees, so it bounds nothing",
     )
     sampled = "sampled", "computed on a bounded sample of the points"
+    diffuse = "diffuse", "the points of a cluster spread over more than half a circle: it is a continuum, not a cluster"
+    censored = "censored", "the record ends before the event, so the value is a lower bound"
+    too_large = "too_large", "the value lies beyond the range of double precision"
     no_null = "no_null", "no null model applies to this quantity"
     null_is_exact = "null_is_exact", "the null has this value exactly, by construction"
 

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from gedanken.experiment import nulls
 from gedanken.experiment import rows as make
-from gedanken.experiment.measure import measure
+from gedanken.experiment.measure import Rows, measure
 from gedanken.experiment.plan import Plan, Task, split
 from gedanken.measurements.schema import OF_A_SNAPSHOT
 from gedanken.measurements.store import Lab, part_key
@@ -59,16 +59,14 @@ def run(
             done = lab.done()
             waiting = [task for task in tasks if task.key not in done]
             outcome.already_done = len(tasks) - len(waiting)
-            _draw_nulls(waiting, lab, pool)
+            draw_nulls(waiting, lab, pool)
             _work_through(waiting, lab, pool, outcome, progress, limit_blas=not own)
     return outcome
 
 
 def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome) -> Iterator[Task]:
     """Every task of a source; its run, steps, settings and variables are recorded on the way."""
-    lab.record("settings", [make.setting_row(instrument) for instrument in plan.instruments])
-    lab.record("variables", [row for instrument in plan.instruments for row in make.variable_rows(instrument)])
-    lab.record("runs", [make.run_row(source, threads)])
+    record_plan(source, plan, lab, threads)
     for snapshot in source.snapshots():
         try:
             captures = plan.captures(snapshot)
@@ -82,7 +80,14 @@ def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome)
         yield from split(snapshot, plan, captures)
 
 
-def _draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:
+def record_plan(source: Source, plan: Plan, lab: Lab, threads: int) -> None:
+    """The run, the settings and the variables of what is to be measured."""
+    lab.record("settings", [make.setting_row(instrument) for instrument in plan.instruments])
+    lab.record("variables", [row for instrument in plan.instruments for row in make.variable_rows(instrument)])
+    lab.record("runs", [make.run_row(source, threads)])
+
+
+def draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:
     """Make sure the lab holds the null draws of every shape that the tasks will meet."""
     first_of = {task.snapshot.fingerprint: task for task in tasks}
     wanted = [
@@ -121,9 +126,14 @@ def _work_through(
 
 
 def perform(task: Task, lab: Lab, kept: nulls.Kept, limit_blas: bool) -> tuple[int, int]:
-    """Measure a task and write its parts, `measurements` last: (rows that stand, rows refused)."""
+    """Measure a task and write it: (rows that stand, rows refused)."""
     with threadpool_limits(1, user_api="blas") if limit_blas else nullcontext():
         rows = measure(task.snapshot, task.plan, task.captures(), kept)
+    return write_task(task, rows, lab)
+
+
+def write_task(task: Task, rows: Rows, lab: Lab) -> tuple[int, int]:
+    """The parts of a task, `measurements` last: (rows that stand, rows refused)."""
     for table in reversed(OF_A_SNAPSHOT):
         lab.write(table, rows[table], task.key)
     refused = sum(row["status"] == Status.refused for row in rows["measurements"])

@@ -9,6 +9,7 @@ from gedanken import __version__
 from gedanken.captures.base import Capture
 from gedanken.captures.of import skipped_of
 from gedanken.instruments.base import Curve, Instrument, Reading, Value
+from gedanken.measurements.schema import LEFT_OUT
 from gedanken.sources.base import Snapshot, Source
 from gedanken.status import Flag, Refusal, Status
 
@@ -23,11 +24,19 @@ def add_reading(rows: dict[str, list[dict]], address: dict, instrument: Instrume
         elif isinstance(result, Value):
             row |= {name: getattr(result, name) for name in ("value", "stderr", "low", "high", "n")}
             row["flags"] = [str(flag) for flag in result.flags]
+            if result.left_out:
+                rows["curves"].append(address | _left_out(variable.name, result))
         else:
             row |= _curve_columns(result)
         if variable.no_null and row["status"] == Status.ok:
             row["flags"] = [*row["flags"], str(Flag.no_null)]
         rows["curves" if variable.curve else "measurements"].append(row)
+
+
+def _left_out(variable: str, value: Value) -> dict:
+    """A value's `left_out` as a curve by group number, under the variable's name with LEFT_OUT behind it."""
+    columns = {"x": [float(i) for i in range(len(value.left_out))], "y": list(value.left_out), "n": value.n}
+    return {"variable": variable + LEFT_OUT, "status": Status.ok, "flags": []} | columns
 
 
 def _curve_columns(curve: Curve) -> dict:

@@ -23,7 +23,11 @@ from gedanken.status import Flag, Refusal
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A number: with its standard error or interval where one exists, how many data it rests on, and its flags."""
+    """A number: with its standard error or interval where one exists, how many data it rests on, and its flags.
+
+    `left_out`: the value with each group of the exchangeable axis left out in turn, in the groups' order. The same groups
+    at every site let whole profiles be resampled together (analysis/depth).
+    """
 
     value: float
     stderr: float | None = None
@@ -31,6 +35,7 @@ class Value:
     high: float | None = None
     n: int | None = None
     flags: tuple[Flag, ...] = ()
+    left_out: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

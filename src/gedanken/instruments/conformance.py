@@ -317,7 +317,7 @@ def _numbers(value: Value | Curve) -> Iterator[Any]:
     if isinstance(value, Curve):
         parts = (value.x, value.y, value.low, value.high, value.null_low, value.null_high, value.n)
     else:
-        parts = (value.value, value.stderr, value.low, value.high, value.n)
+        parts = (value.value, value.stderr, value.low, value.high, value.n, value.left_out)
     yield from (part for part in parts if part is not None)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.instruments.base import Symmetry
-from gedanken.kinds import Kind, Moments, Pair, Spectrum
+from gedanken.kinds import FIRST_POSITIONS, Kind, Moments, Pair, Spectrum, Stream, Trajectory
 from gedanken.status import Flag, Refusal
 from gedanken.theory import ensembles
 
@@ -23,8 +23,11 @@ def raw(kind: Kind, rng: np.random.Generator) -> Raw:
     """A generic raw array: heavy-tailed columns over noise with a few strong directions and a nonzero mean.
 
     For spectra, the noise is that of independent entries, and for moments, rows are nearly orthogonal (ε ≈ 0.093),
-    because some quantities mean nothing for others.
+    because some quantities mean nothing for others. Streams have few dimensions under a little noise in many
+    coordinates, one of them massive.
     """
+    if kind == Kind.stream:
+        return _stream_rows(rng)
     if kind == Kind.moments:
         return rng.standard_normal((600, 512)) * rng.uniform(0.8, 1.2, 512) + 0.05
     if kind == Kind.spectrum:
@@ -32,6 +35,18 @@ def raw(kind: Kind, rng: np.random.Generator) -> Raw:
     rows, cols = (160, 24) if kind == Kind.points else (96, 64)
     directions = ensembles.spiked(rows, cols, np.array([4.0, 2.5, 1.5]), rng)
     return directions * rng.gamma(2.0, 0.5, cols) + 0.02 * rng.standard_normal(cols)
+
+
+def _stream_rows(rng: np.random.Generator) -> Raw:
+    """5,760 rows in four dimensions, turned into 128 coordinates of different scales, with noise and a mean.
+
+    Enough rows for what wants ten per coordinate, or 2,000 in all, or a tail of more than ten eigenvalues.
+    """
+    rows, cols = 2 * 120 * PROMPT, 128
+    latent = rng.uniform(-1, 1, (rows, 4)) @ rng.standard_normal((4, cols))
+    points = (latent + 0.01 * rng.standard_normal((rows, cols))) * rng.uniform(0.5, 1.5, cols)
+    points[:, 3] += 20.0
+    return points + 0.1 * rng.standard_normal(cols)
 
 
 def degenerate(kind: Kind, rng: np.random.Generator) -> Iterator[tuple[str, Raw]]:
@@ -48,7 +63,7 @@ def degenerate(kind: Kind, rng: np.random.Generator) -> Iterator[tuple[str, Raw]
     yield "half the rows zero", np.concatenate([np.zeros((16, 16)), rng.standard_normal((16, 16))])
     yield "very small", 1e-150 * rng.standard_normal((32, 16))
     yield "very large", 1e150 * rng.standard_normal((32, 16))
-    if kind in (Kind.points, Kind.moments):
+    if kind in (Kind.points, Kind.moments, Kind.stream, Kind.trajectory):
         yield "two equal points", np.stack([row, row])
 
 
@@ -56,10 +71,21 @@ def reduced(kind: Kind, array: Raw, preparation: str = "") -> Any:
     """The object of `kind` that stands for a raw array, read-only. Raises Refusal as a capture would."""
     array = np.array(array, dtype=float)
     made = _REDUCTIONS[kind](array, preparation)
-    for part in (array, *(vars(made).values() if isinstance(made, Spectrum | Moments) else ())):
-        if isinstance(part, np.ndarray):
-            part.flags.writeable = False
+    for part in (array, *_arrays(made)):
+        part.flags.writeable = False
     return made
+
+
+def _arrays(made: Any) -> Iterator[np.ndarray]:
+    """Every array in an object of a kind."""
+    if isinstance(made, np.ndarray):
+        yield made
+    elif isinstance(made, tuple | list):
+        for part in made:
+            yield from _arrays(part)
+    elif isinstance(made, Spectrum | Moments | Stream | Trajectory):
+        for part in vars(made).values():
+            yield from _arrays(part)
 
 
 def _array(array: Raw, preparation: str) -> Raw:
@@ -102,8 +128,47 @@ def _moments(points: Raw, preparation: str) -> Moments:
     return Moments(len(kept), kept.sum(axis=0), kept.T @ kept, kept[:2048], len(points) - len(kept), smallest, groups)
 
 
+PROMPT = 24
+"""Rows of a prompt in the examples of a stream; 8 where there are few rows."""
+
+
+def _stream(rows: Raw, preparation: str) -> Stream:
+    """First half of the rows to fit, second half to report, both in prompts of equal length."""
+    length = PROMPT if len(rows) >= 10 * PROMPT else 8
+    halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    if len(halves[0]) < 2:
+        raise Refusal(Flag.too_small, "half of the rows are fewer than two")
+    if not np.isfinite(rows).all():
+        raise Refusal(Flag.non_finite)
+    place = [np.arange(len(half)) % length for half in halves]
+    fit, report = (half[at >= FIRST_POSITIONS] for half, at in zip(halves, place, strict=True))
+    excluded = halves[1][place[1] < FIRST_POSITIONS]
+    absolute = np.abs(fit).mean(axis=0) if len(fit) else np.zeros(rows.shape[1])
+    prompt = np.arange(len(halves[1])) // length
+    moments = (Moments.of(part) for part in (fit, report, excluded))
+    return Stream(*moments, absolute, halves[1].copy(), prompt, place[1])
+
+
+def _trajectory(rows: Raw, preparation: str) -> Trajectory:
+    """Three states: the rows, those with their strong directions strengthened, and twice so; groups of 8 rows."""
+    unit = rows / (np.abs(rows).max() or 1.0)
+    energy = float(np.sum(unit**2)) or 1.0
+    second = rows + rows @ (unit.T @ unit) / energy
+    third = second + second @ (unit.T @ unit) / energy
+    group = np.arange(len(rows)) // 8
+    return Trajectory((rows, second, third), np.array([0.0, 0.5, 1.0]), group, np.arange(len(rows)) % 8)
+
+
 _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
-    {Kind.matrix: _array, Kind.points: _array, Kind.pair: _pair, Kind.spectrum: _spectrum, Kind.moments: _moments}
+    {
+        Kind.matrix: _array,
+        Kind.points: _array,
+        Kind.pair: _pair,
+        Kind.spectrum: _spectrum,
+        Kind.moments: _moments,
+        Kind.stream: _stream,
+        Kind.trajectory: _trajectory,
+    }
 )
 
 KINDS = frozenset(_REDUCTIONS)

@@ -112,6 +112,17 @@ TABLES = MappingProxyType(
             "setting": pl.String,
             "draws": pl.List(pl.Float64),
         },
+        "alarms": {
+            "run": pl.String,
+            "step": pl.Int64,
+            "site": pl.String,
+            "alarm": pl.String,
+            "variable": pl.String,
+            "value": pl.Float64,
+            "limit": pl.Float64,
+            "sentence": pl.String,
+            "created": pl.Datetime("us", "UTC"),
+        },
         "verdicts": {
             "study": pl.String,
             "claim": pl.String,
@@ -135,6 +146,9 @@ TABLES = MappingProxyType(
     }
 )
 
+LEFT_OUT = "_left_out"
+"""Ends the name under which `curves` holds a value with each group of prompts left out in turn (x: the group)."""
+
 OF_A_SNAPSHOT = ("measurements", "nulls", "curves", "sites")
 """The tables a task writes, in reverse: the part file of `measurements`, last, says that the task is done."""
 
@@ -149,6 +163,7 @@ KEYS = MappingProxyType(
         "settings": ("setting",),
         "variables": ("variable",),
         "null_draws": ("null", "shape", "variable", "setting"),
+        "alarms": ("run", "step", "site", "alarm"),
         "verdicts": ("study", "claim", "part", "runs"),
     }
 )

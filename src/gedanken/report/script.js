@@ -84,6 +84,7 @@
       const { table: name, across_runs: across, stepped } = this.spec;
       let rows = (across ? page.runs : [this.run]).flatMap((run) => table(name, run, quantity));
       if (name === "values") rows = rows.filter((row) => row.layer != null);
+      if (this.spec.lanes) rows = rows.filter((row) => row[this.spec.lanes]);
       if (across) rows = rows.filter((row) => row.step == null || row.step === page.last[row.run]);
       return stepped ? rows.filter((row) => row.step != null) : rows;
     }

@@ -12,13 +12,21 @@ MOST = 2048
 def cosine_matrix(
     points: Float[np.ndarray, "n d"], most: int, least: int = 2
 ) -> tuple[Float[np.ndarray, "s s"], tuple[Flag, ...]]:
-    """Cosines of all pairs among at most `most` rows, those of norm zero left out, in [−1, 1]; and the flags to say.
+    """Cosines of all pairs among at most `most` rows, in [−1, 1]; with the flags and refusals of `directions`."""
+    rows, flags = directions(points, most, least)
+    return np.clip(rows @ rows.T, -1.0, 1.0), flags
+
+
+def directions(
+    points: Float[np.ndarray, "n d"], most: int | None, least: int = 2
+) -> tuple[Float[np.ndarray, "s d"], tuple[Flag, ...]]:
+    """At most `most` rows (all: None) as unit rows in float64, those of norm zero left out; and the flags to say.
 
     `sampled` if `most` rows or more were given: then they are a part of the table, drawn here or by the capture;
     `zero_rows` if some were left out. Raises Refusal: `non_finite`, `too_small` below `least` rows or 2 coordinates.
     """
     n, d = points.shape
-    count = min(n, most)
+    count = n if most is None else min(n, most)
     rows = np.array(points[np.arange(count) * n // max(count, 1)], dtype=np.float64)
     if not np.isfinite(rows).all():
         raise Refusal(Flag.non_finite)
@@ -27,9 +35,8 @@ def cosine_matrix(
     if len(rows) < least or d < 2:
         raise Refusal(Flag.too_small, f"{len(rows)} rows that are not zero, of {d} coordinates: too few for this")
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    cosines = np.clip(rows @ rows.T, -1.0, 1.0)
-    said = {Flag.sampled: n >= most, Flag.zero_rows: len(rows) < count}
-    return cosines, tuple(flag for flag, applies in said.items() if applies)
+    said = {Flag.sampled: most is not None and n >= most, Flag.zero_rows: len(rows) < count}
+    return rows, tuple(flag for flag, applies in said.items() if applies)
 
 
 def upper(square: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " pairs"]:

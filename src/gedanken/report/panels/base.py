@@ -53,7 +53,8 @@ class Panel:
     stepped: bool = False
     marks: tuple[str, ...] = ()
     lanes: str = ""
-    """The field whose values are stacked as rows of fixed height (a chart with a step as height)."""
+    """The field whose values are stacked as rows of fixed height (a chart with a step as height); rows without it are left
+    out."""
     cell: int = 0
     """Least width of a small multiple, in pixels; 0 for a single chart."""
     extra: Mapping[str, str] = field(default_factory=dict)

@@ -47,7 +47,7 @@ def panel(data: Data) -> Panel:
         id="heatmap",
         title="Layer by part",
         question="Where in the model is the structure?",
-        caveat="Where a place holds several matrices (experts, heads), the last one drawn is seen; hover shows each.",
+        caveat="Where a place holds several matrices (experts, heads), the last one drawn is seen.",
         references=(),
         lanes="group",
         table="values",

@@ -44,8 +44,9 @@ class Arrays(TensorFile):
         info = self.info(name)
         encoding = encoding_of(info.dtype)
         encoding.check_floating(name, self.label)
-        array, (first, last) = self._arrays[name], info.rows(start, stop)
+        first, last = info.rows(start, stop)
         try:
+            array = _whole(self._arrays[name])
             return _floats(array[first:last] if info.shape else array, encoding)
         except _UNCOPIED as error:
             raise Refusal(Flag.unreadable, f"{name} of {self.label} could not be read: {shown(str(error))}.") from error
@@ -54,13 +55,15 @@ class Arrays(TensorFile):
 
     def fingerprint(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        for name, info in self.tensors.items():
-            digest.update(f"{name} {info.shape} {info.dtype}\n".encode())
+        for name, whole in self.tensors.items():
+            digest.update(f"{name} {whole.shape} {whole.dtype}\n".encode())
+            array = _here(self._arrays[name])
+            info = whole if array is self._arrays[name] else _info(name, array)
             if info.size and encoding_of(info.dtype).numpy is not None:
                 count = min(_SAMPLES, info.size)
                 flat = np.array([i * (info.size - 1) // max(1, count - 1) for i in range(count)])
                 try:
-                    digest.update(_sampled(self._arrays[name], flat, info))
+                    digest.update(_sampled(array, flat, info))
                 except _UNCOPIED:
                     digest.update(b"unreadable")
         return digest.hexdigest()
@@ -76,6 +79,22 @@ def is_module(value: Any) -> bool:
     """Whether `value` is a torch module; never imports torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def is_sharded(array: Any) -> bool:
+    """Whether the array is spread over several processes (FSDP's and tensor parallelism's DTensor)."""
+    sharding = sys.modules.get("torch.distributed.tensor")
+    return sharding is not None and isinstance(array, sharding.DTensor)
+
+
+def _whole(array: Any) -> Any:
+    """The array, gathered if it is sharded: then every process must ask for it, at the same time."""
+    return array.detach().full_tensor() if is_sharded(array) else array
+
+
+def _here(array: Any) -> Any:
+    """The part of the array that this process holds."""
+    return array.detach().to_local() if is_sharded(array) else array
 
 
 def _as_array(value: Any, name: str, label: str) -> Any:

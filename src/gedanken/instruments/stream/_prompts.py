@@ -1,0 +1,83 @@
+"""What stream instruments share: the rows used, their groups of prompts, and values with their jackknife."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gedanken.instruments.base import Symmetry, Value
+from gedanken.kinds import Stream
+from gedanken.status import Flag, Refusal
+from gedanken.theory import jackknife
+
+MOST_GROUPS = 64
+"""Groups of prompts left out one at a time: the relative error of a standard error from them is 1/√(2·64) = 9 %."""
+
+OF_STREAMS = frozenset({Symmetry.scale, Symmetry.sign, Symmetry.right_rotation, Symmetry.col_permutation})
+"""What leaves a covariance alone, up to its scale."""
+
+OF_COORDINATES = OF_STREAMS - {Symmetry.right_rotation}
+"""What leaves statements about single coordinates alone."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a stream divided by `scale`, with the group of prompts of each; rows of norm zero are left out."""
+
+    points: Float[np.ndarray, "n d"]
+    group: Int[np.ndarray, " n"]
+    prompt: Int[np.ndarray, " n"]
+    groups: int
+    scale: float
+    flags: tuple[Flag, ...]
+
+    def sums(self, values: Float[np.ndarray, "n *k"]) -> Float[np.ndarray, "groups *k"]:
+        """Sums of `values` over the rows of each group."""
+        return np.add.reduceat(values, np.searchsorted(self.group, np.arange(self.groups)), axis=0)
+
+    @property
+    def sizes(self) -> Int[np.ndarray, " groups"]:
+        return np.bincount(self.group, minlength=self.groups)
+
+
+def rows_of(stream: Stream, *, first: bool = False, least: int = 2) -> Rows:
+    """The kept rows of a stream's points (with the first positions if `first`), sorted by prompt.
+
+    Prompts are numbered in order, and consecutive ones form at most MOST_GROUPS groups: the same at every place.
+    Raises Refusal: `too_small` under `least` rows, `non_finite`, `zero_rows` if all are zero.
+    """
+    chosen = np.ones(len(stream.points), bool) if first else stream.kept
+    if np.count_nonzero(chosen) < least:
+        raise Refusal(Flag.too_small, f"{np.count_nonzero(chosen)} rows, where {least} are needed")
+    prompt = stream.prompt[chosen]
+    points = stream.points[chosen].astype(np.float64)
+    if np.any(np.diff(prompt) < 0):
+        order = np.argsort(prompt, kind="stable")
+        points, prompt = points[order], prompt[order]
+    scale = float(max(points.max(), -points.min()))
+    if not np.isfinite(scale):
+        raise Refusal(Flag.non_finite)
+    if scale == 0:
+        raise Refusal(Flag.zero_rows)
+    points /= scale
+    number = np.unique(prompt, return_inverse=True)[1]
+    prompts = int(number[-1]) + 1
+    groups = min(prompts, MOST_GROUPS)
+    alive = points.any(axis=1)
+    group = number * groups // prompts
+    if alive.all():
+        return Rows(points, group, number, groups, scale, ())
+    group = np.unique(group[alive], return_inverse=True)[1]
+    if len(group) < least:
+        raise Refusal(Flag.too_small, f"{len(group)} rows other than zero, where {least} are needed")
+    return Rows(points[alive], group, number[alive], int(group[-1]) + 1, scale, (Flag.zero_rows,))
+
+
+def valued(
+    value: float, left_out: Float[np.ndarray, " groups"], n: int, flags: tuple[Flag, ...] = (), factor: float = 1.0
+) -> Value:
+    """factor × value with its jackknife; no error where there is one group, or where a group is all there is."""
+    left_out = factor * np.asarray(left_out)
+    if len(left_out) < 2 or not np.isfinite(left_out).all():
+        return Value(factor * float(value), n=n, flags=flags)
+    return Value(factor * float(value), jackknife.stderr(left_out), n=n, flags=flags, left_out=tuple(left_out.tolist()))

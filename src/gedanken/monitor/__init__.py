@@ -1,0 +1,5 @@
+"""Monitor: measuring inside somebody else's training loop."""
+
+from gedanken.monitor.monitor import Monitor
+
+__all__ = ["Monitor"]

@@ -1,0 +1,185 @@
+"""Watch: alarms of a training run, from the rows of its snapshots as they come.
+
+    rank_collapse   stable rank below 2 of a matrix within a block
+    invalid_fit     the rank exponent's R² below the 2.5 % point of its own null, at a matrix that has left its start
+    dead_layer      after a fifth of training, every matrix of a layer still looks random and has not moved
+    spike           ln σ₁ grows by more than 5 median absolute deviations of its own past increments
+    bad_matrix      a matrix with a non-finite entry, or one that has become zero
+    divergence      a loss that is not finite, or above that of the untrained model
+
+The first three and a high loss need three successive snapshots. Thresholds: [@liu2026lifecycle] proposes a monitor and
+prints no thresholds; these are ours.
+"""
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from gedanken.instruments.spectrum.rank_exponent import RankExponent
+from gedanken.instruments.spectrum.spectral_norm import SpectralNorm
+from gedanken.instruments.spectrum.stable_rank import StableRank
+from gedanken.sources.base import Snapshot
+from gedanken.status import Flag
+
+COLLAPSED = 2.0
+"""Stable rank of a matrix whose largest direction holds half its energy."""
+SUCCESSIVE = 3
+"""Snapshots in a row that an alarm needs unless said otherwise: one low value is noise."""
+MOVED, UNMOVED = 0.1, 0.05
+"""|ln(stable rank / its start)| of a matrix that has changed, and of one that has not."""
+LATE = 0.2
+"""Share of training after which a layer that has not moved is dead."""
+DEVIATIONS, HISTORY = 5.0, 20
+"""A spike's increment in median absolute deviations, and the increments that must be known before one can be called."""
+SMALLEST_DEVIATION = 1e-9
+"""Of ln σ₁: below it increments are rounding (learning rate zero), and nothing is a spike."""
+
+_PRIMARY = {"rank_exponent": RankExponent(), "rank_exponent_fit": RankExponent()}
+_PRIMARY |= {"stable_rank": StableRank(), "spectral_norm": SpectralNorm()}
+_SETTINGS = {name: instrument.setting for name, instrument in _PRIMARY.items()}
+
+
+@dataclass
+class _Past:
+    """What is remembered of one matrix."""
+
+    start: float | None = None
+    """Its first stable rank."""
+    largest: float | None = None
+    """Its last ln σ₁."""
+    increments: deque = field(default_factory=lambda: deque(maxlen=400))
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """One matrix at one snapshot: values by variable, null bands (low, high), and the flags of a refused spectrum."""
+
+    layer: str
+    values: Mapping[str, float]
+    bands: Mapping[str, tuple[float, float]]
+    refusals: frozenset[str]
+
+
+class Watch:
+    """Remembers what alarms need. `steps`: the length of the training, without which no layer is called dead."""
+
+    def __init__(self, steps: int | None = None):
+        self.steps = steps
+        self._past: dict[str, _Past] = defaultdict(_Past)
+        self._streaks: dict[tuple[str, str], int] = {}
+        self._first_loss: float | None = None
+
+    def alarms(self, snapshot: Snapshot, rows: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
+        """Rows of the table `alarms` that a snapshot raises. An alarm that goes on is raised once."""
+        sights = _sights(rows)
+        found = [*self._of_loss(snapshot.loss)]
+        for site, sight in sights.items():
+            found += self._of_matrix(site, sight)
+        found += self._of_layers(snapshot.step or 0, sights)
+        address = {"run": snapshot.run, "step": snapshot.step, "created": datetime.now(UTC)}
+        return [address | alarm for alarm in found]
+
+    def _of_loss(self, loss: float | None) -> Iterator[dict]:
+        if loss is None:
+            return
+        if self._first_loss is None and math.isfinite(loss):
+            self._first_loss = loss
+        limit = self._first_loss
+        if not math.isfinite(loss):
+            yield from self._raise("", "divergence", True, 1, "loss", None, limit, "The loss is no longer finite.")
+        else:
+            said = f"The loss, {loss:.3f}, is above that of the untrained model, {limit:.3f}."
+            yield from self._raise("", "divergence", loss > limit, SUCCESSIVE, "loss", loss, limit, said)
+
+    def _of_matrix(self, site: str, sight: _Sight) -> Iterator[dict]:
+        past, values = self._past[site], sight.values
+        bad = Flag.non_finite in sight.refusals or (Flag.zero_matrix in sight.refusals and past.start is not None)
+        said = f"{site} is zero or has a non-finite entry."
+        yield from self._raise(site, "bad_matrix", bad, 1, "stable_rank", None, None, said)
+        rank = values.get("stable_rank")
+        if rank is None:
+            return
+        past.start = past.start or rank
+        if sight.layer:
+            said = f"The stable rank of {site} is {rank:.2f}: one direction holds half of its energy."
+            yield from self._raise(
+                site, "rank_collapse", rank < COLLAPSED, SUCCESSIVE, "stable_rank", rank, COLLAPSED, said
+            )
+            fit, band = values.get("rank_exponent_fit"), sight.bands.get("rank_exponent_fit")
+            if fit is not None and band is not None:
+                moved = abs(math.log(rank / past.start)) > MOVED
+                said = f"The spectrum of {site} is further from a power law than noise is (R² = {fit:.2f})."
+                low = fit < band[0] and moved
+                yield from self._raise(site, "invalid_fit", low, SUCCESSIVE, "rank_exponent_fit", fit, band[0], said)
+        yield from self._spike(site, past, values.get("spectral_norm"))
+
+    def _spike(self, site: str, past: _Past, norm: float | None) -> Iterator[dict]:
+        if not norm:
+            return
+        now = math.log(norm)
+        if past.largest is not None:
+            step, known = now - past.largest, past.increments
+            if len(known) >= HISTORY:
+                middle = median(known)
+                limit = middle + DEVIATIONS * max(median(abs(x - middle) for x in known), SMALLEST_DEVIATION)
+                said = f"The largest singular value of {site} grew by {100 * math.expm1(step):.1f} % at once."
+                yield from self._raise(site, "spike", step > limit, 1, "spectral_norm", step, limit, said)
+            known.append(step)
+        past.largest = now
+
+    def _of_layers(self, step: int, sights: Mapping[str, _Sight]) -> Iterator[dict]:
+        if not self.steps or step < LATE * self.steps:
+            return
+        layers: dict[str, list[bool]] = defaultdict(list)
+        for site, sight in sights.items():
+            if sight.layer:
+                layers[sight.layer].append(self._still(site, sight))
+        for layer, still in layers.items():
+            said = f"No matrix of {layer} has moved or differs from noise."
+            yield from self._raise(
+                layer, "dead_layer", all(still), SUCCESSIVE, "rank_exponent", None, UNMOVED, said
+            )
+
+    def _still(self, site: str, sight: _Sight) -> bool:
+        start, rank = self._past[site].start, sight.values.get("stable_rank")
+        value, band = sight.values.get("rank_exponent"), sight.bands.get("rank_exponent")
+        if None in (start, rank, value, band):
+            return False
+        return band[0] <= value <= band[1] and abs(math.log(rank / start)) < UNMOVED
+
+    def _raise(
+        self, site: str, alarm: str, holds: bool, needed: int, variable: str, value, limit, sentence: str
+    ) -> Iterator[dict]:
+        """The alarm's row, the first time that `holds` has held `needed` times in a row."""
+        count = self._streaks[site, alarm] = self._streaks.get((site, alarm), 0) + 1 if holds else 0
+        if count == needed:
+            yield {
+                "site": site, "alarm": alarm, "variable": variable, "value": value, "limit": limit, "sentence": sentence
+            }  # fmt: skip
+
+
+def _sights(rows: Mapping[str, Sequence[Mapping]]) -> dict[str, _Sight]:
+    """What the alarms read of a snapshot's rows, by site."""
+    layers = {
+        row["site"]: f"{row['stack']}.layers.{row['layer']}" if row["stack"] else f"layers.{row['layer']}"
+        for row in rows["sites"]
+        if row["layer"] is not None
+    }
+    values, bands, refusals = defaultdict(dict), defaultdict(dict), defaultdict(set)
+    for row in rows["measurements"]:
+        if row["setting"] == _SETTINGS.get(row["variable"]):
+            if row.get("value") is None:
+                refusals[row["site"]].update(row["flags"])
+            else:
+                values[row["site"]][row["variable"]] = row["value"]
+    for row in rows["nulls"]:
+        if row["setting"] == _SETTINGS.get(row["variable"]):
+            bands[row["site"]][row["variable"]] = row["low"], row["high"]
+    return {
+        site: _Sight(layers.get(site, ""), values[site], bands[site], frozenset(refusals[site]))
+        for site in [*dict.fromkeys(row["site"] for row in rows["measurements"])]
+    }

@@ -1,0 +1,312 @@
+"""Monitor: what `scan` would say of every checkpoint, said while the model trains.
+
+    monitor = gd.Monitor(lab, "my-run", every=25)
+    for step, batch in enumerate(batches):
+        …loss.backward()…optimizer.step()…
+        monitor(model, step, tokens, loss=loss, learning_rate=rate)
+    monitor.close()
+
+The rows, settings, fingerprints and nulls are those of a scan of the live model. Gradients and updates are runs of their own,
+beside the weights'.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gedanken.captures.base import Capture
+from gedanken.experiment import nulls
+from gedanken.experiment import rows as make
+from gedanken.experiment.loop import draw_nulls, record_plan, write_task
+from gedanken.experiment.measure import Rows, measure
+from gedanken.experiment.plan import Plan, Task, split, standard_instruments
+from gedanken.measurements.store import Lab, part_key
+from gedanken.monitor.alarms import Watch
+from gedanken.monitor.blas import SingleBlas
+from gedanken.monitor.live import LiveModel, distributed, is_sharded, on_host, unkept_captures
+from gedanken.monitor.writer import Writer
+from gedanken.sources.base import Snapshot
+from gedanken.sources.checkpoints import Checkpoint, CheckpointSource
+from gedanken.sources.tensor_files.arrays import is_tensor
+from gedanken.status import Refusal
+
+LOG = logging.getLogger("gedanken.monitor")
+
+SPECTRA = ("stable_rank", "rank_exponent", "effective_rank", "spectral_norm", "singular_values")
+"""Instruments of a monitored run: those of the lifecycle's protocol, and the spectra themselves, from which any other
+follows afterwards."""
+NORMS = ("entry_statistics",)
+"""Instruments that need no decomposition."""
+KEPT_BYTES = 2 << 30
+"""Weights of the previous snapshot that are kept for ΔW: 500 million parameters in single precision."""
+BYTES_IN_FLIGHT = 256 << 20
+"""Copies of weights that wait to be measured; more of them wait for training, or training for them."""
+
+Sink = Callable[[int, Mapping[str, float]], None]
+"""Takes a step and values named `variable/site`: a tracker (integrations/trackers.py), or anything that wants rows."""
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Steps between two measurements: of norms, of weight spectra, of spectra of gradients and updates (0: never)."""
+
+    norms: int
+    spectra: int
+    gradients: int
+    updates: int
+
+    def due(self, step: int, clock: int) -> bool:
+        return clock > 0 and step % clock == 0
+
+
+class Monitor:
+    """Measures a model inside its training loop, into a lab.
+
+    every: steps between two snapshots of the weights. spectra_every: if larger, the others are of norms alone.
+    gradients_every, updates_every: steps between spectra of `.grad` and of ΔW since the previous ones (0: never); they
+    are runs named `RUN gradients` and `RUN updates`. steps: the length of the training, for the alarm `dead_layer`.
+    sites: glob patterns (all matrices by default). sinks: trackers that take the rows too. about: columns of the `runs`
+    table (`null_of`, `text_hash` …). kept_bytes: the most that is copied for ΔW; matrices beyond it are refused rows.
+    threads: that measure (all cores by default).
+
+    A model trained on the host waits while it is measured; one trained elsewhere goes on, and is measured behind.
+    In a distributed run every process calls the monitor and the first one writes. Raises Failure for an unknown
+    instrument; a lab that cannot be written is a warning, and a Failure at `close`.
+    """
+
+    def __init__(
+        self,
+        lab: Lab | str | os.PathLike,
+        run: str,
+        every: int = 25,
+        *,
+        spectra_every: int | None = None,
+        gradients_every: int = 100,
+        updates_every: int = 100,
+        instruments: Iterable[str] = SPECTRA,
+        sites: Iterable[str] = (),
+        steps: int | None = None,
+        sinks: Iterable[Sink] = (),
+        about: Mapping[str, Any] | None = None,
+        kept_bytes: float = KEPT_BYTES,
+        threads: int | None = None,
+    ):
+        if every < 1:
+            raise ValueError(f"a monitor measures every step or less often, not every {every}")
+        self.lab = lab if isinstance(lab, Lab) else Lab(lab)
+        self.run, self.sinks, self.kept_bytes = run, tuple(sinks), kept_bytes
+        self.watch = Watch(steps)
+        self._clocks = Clocks(every, spectra_every or every, gradients_every, updates_every)
+        self._spectra = Plan(standard_instruments(instruments), tuple(sites))
+        self._norms = Plan(standard_instruments(NORMS), tuple(sites))
+        self._about = dict(about or {})
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="gedanken-monitor")
+        self._blas, self._writer = SingleBlas(), Writer()
+        self._live: LiveModel | None = None
+        self._kept: nulls.Kept | None = None
+        self._done: frozenset[str] = frozenset()
+        self._ready: set[tuple[str, str]] = set()
+        self._flying: deque[_Flight] = deque()
+        self._closed = False
+
+    def __call__(
+        self,
+        model: Any,
+        step: int,
+        tokens: int | None = None,
+        *,
+        loss: Any = None,
+        learning_rate: float | None = None,
+        now: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Measure the model after `step` updates, if a clock says so or `now` does; the alarms raised since the last call.
+
+        Call it when the gradients of the last update still stand. loss: a number or a tensor of one; it is read only
+        when a clock is due.
+        """
+        clocks = self._clocks
+        if not now and not any(clocks.due(step, clock) for clock in (clocks.norms, clocks.gradients, clocks.updates)):
+            return []
+        if self._live is None or self._live.module is not model:
+            self._live = LiveModel(model)
+        alarms = self._land()
+        about = {"step": step, "tokens": tokens, "learning_rate": learning_rate}
+        about["loss"] = None if loss is None else float(loss.detach() if is_tensor(loss) else loss)
+        if now or clocks.due(step, clocks.norms):
+            plan = self._spectra if now or clocks.due(step, clocks.spectra) else self._norms
+            weights = self._live.weights()
+            self._launch(Snapshot(self.run, weights, weights.fingerprint(), **about), plan)
+        if clocks.due(step, clocks.gradients):
+            self._launch_gradients(about)
+        if clocks.due(step, clocks.updates):
+            self._launch_updates(about)
+        return alarms + self._land() if on_host(model) else alarms
+
+    def close(self) -> None:
+        """Wait until everything is measured and written, and merge the run's many small files.
+
+        Raises Failure if something could not be written.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._land()
+        self._pool.shutdown()
+        self._writer.close()
+        if distributed()[0] == 0:
+            self.lab.compact()
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # what is measured
+
+    def _launch_gradients(self, about: dict[str, Any]) -> None:
+        gradients = self._live.gradients()
+        if gradients.pieces:
+            run = f"{self.run} gradients"
+            self._launch(Snapshot(run, gradients, gradients.fingerprint(), **about), self._spectra)
+        elif about["step"] > 0:
+            LOG.warning("No gradient stands at step %d: call the monitor before zero_grad().", about["step"])
+
+    def _launch_updates(self, about: dict[str, Any]) -> None:
+        if self._live.has_kept:
+            change = self._live.change()
+            absent = unkept_captures(self._live.unkept())
+            run = f"{self.run} updates"
+            self._launch(Snapshot(run, change, change.after.fingerprint(), **about), self._spectra, absent)
+        self._live.keep(self.kept_bytes)
+
+    def _launch(self, snapshot: Snapshot, plan: Plan, absent: Iterable[Capture] = ()) -> None:
+        """Read every matrix here and now, and hand it to the pool; gather only, where another process writes."""
+        captures = [*plan.captures(snapshot), *absent]
+        rank, _ = distributed()
+        sharded = is_sharded(self._live.module)
+        if rank != 0:
+            for capture in captures if sharded else ():
+                _read(capture)
+            return
+        tasks = list(split(snapshot, plan, captures))
+        self._prepare(snapshot, plan, tasks)
+        by_site = {str(capture.site): capture for capture in captures}
+        for task in tasks:
+            # Where matrices are gathered, skipping one here would leave the other processes waiting.
+            if sharded or task.key not in self._done:
+                self._fly(task, [by_site[site] for site in task.sites])
+
+    def _prepare(self, snapshot: Snapshot, plan: Plan, tasks: list[Task]) -> None:
+        """Once for each run and plan: what it is, the null draws of its shapes, and what the lab holds of it."""
+        if (snapshot.run, plan.key) in self._ready:
+            return
+        self._ready.add((snapshot.run, plan.key))
+        checkpoint = snapshot.state if isinstance(snapshot.state, Checkpoint) else snapshot.state.after
+        source = _Training(snapshot.run, checkpoint, f"training of {self._live.label}", about=self._about)
+        self._writer.write(lambda: record_plan(source, plan, self.lab, self._threads))
+        skipped = make.skipped_rows(snapshot)
+        key = part_key(snapshot.run, snapshot.step, snapshot.fingerprint, "skipped")
+        self._writer.write(lambda: self.lab.write("sites", skipped, key))
+        self._done = self.lab.done()
+        with self._blas():
+            draw_nulls(tasks, self.lab, self._pool)
+        self._kept = nulls.Kept(self.lab)
+
+    def _fly(self, task: Task, captures: list[Capture]) -> None:
+        flight = _Flight(task, [])
+        self._flying.append(flight)
+        bytes_waiting, oldest = 0, 0
+        for capture in captures:
+            flight.futures.append(self._pool.submit(self._measured, task, _read(capture)))
+            bytes_waiting += 8 * capture.rows * capture.cols
+            while bytes_waiting > BYTES_IN_FLIGHT and oldest < len(flight.futures):
+                flight.futures[oldest].result()
+                bytes_waiting -= 8 * captures[oldest].rows * captures[oldest].cols
+                oldest += 1
+
+    def _measured(self, task: Task, capture: Capture) -> Rows:
+        with self._blas():
+            return measure(task.snapshot, task.plan, [capture], self._kept)
+
+    # what becomes of it
+
+    def _land(self) -> list[dict[str, Any]]:
+        """Take in what has been measured: queue it for writing, tell the trackers, and raise alarms."""
+        alarms = []
+        while self._flying:
+            flight = self._flying.popleft()
+            rows = flight.rows()
+            self._writer.write(lambda task=flight.task, rows=rows: self._write(task, rows))
+            for sink in self.sinks:
+                step, values = flight.task.snapshot.step, _flat(rows, flight.task.snapshot.run, self.run)
+                self._writer.tell(lambda sink=sink, step=step, values=values: sink(step, values))
+            if flight.task.snapshot.run == self.run:
+                alarms += self.watch.alarms(flight.task.snapshot, rows)
+        if alarms:
+            for alarm in alarms:
+                LOG.warning("step %d: %s (%s)", alarm["step"], alarm["sentence"], alarm["alarm"])
+            self._writer.write(lambda: self.lab.record("alarms", alarms))
+        return alarms
+
+    def _write(self, task: Task, rows: Rows) -> None:
+        self.lab.record("steps", [make.step_row(task.snapshot)])
+        write_task(task, rows, self.lab)
+
+
+@dataclass
+class _Flight:
+    """A task whose sites are being measured."""
+
+    task: Task
+    futures: list[Future]
+
+    def rows(self) -> Rows:
+        found = [future.result() for future in self.futures]
+        return {table: [row for rows in found for row in rows[table]] for table in found[0]}
+
+
+@dataclass(frozen=True)
+class _Training(CheckpointSource):
+    """A model in training as a source, to be described."""
+
+    about: Mapping[str, Any] = None
+
+    def describe(self) -> dict[str, Any]:
+        return super().describe() | dict(self.about)
+
+
+def _read(capture: Capture) -> Capture:
+    """The capture with its object read already, or its refusal."""
+    try:
+        found = capture.read()
+    except Refusal as refusal:
+        found = refusal
+    return replace(capture, read=_Held(found))
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Gives what was read, or raises the refusal again."""
+
+    found: Any
+
+    def __call__(self):
+        if isinstance(self.found, Refusal):
+            raise self.found
+        return self.found
+
+
+def _flat(rows: Rows, run: str, main: str) -> dict[str, float]:
+    """Values named `variable/site`, those of gradients and updates `gradients/variable/site`; the first setting of each."""
+    prefix = "" if run == main else run.removeprefix(f"{main} ") + "/"
+    values: dict[str, float] = {}
+    for row in rows["measurements"]:
+        if row.get("value") is not None:
+            values.setdefault(f"{prefix}{row['variable']}/{row['site']}", row["value"])
+    return values
