@@ -35,6 +35,8 @@ class Flag(StrEnum):
     out_of_memory = "out_of_memory", "there was not enough memory for this tensor"
     not_near_orthogonal = "not_near_orthogonal", "the rows are not nearly orthogonal, so a packing formula is vacuous"
     no_plateau = "no_plateau", "the estimate drifts over the scales, so there is no one value"
+    not_visible = "not_visible", "the model does not show this"
+    not_causal = "not_causal", "the model does not predict the next token"
     # said beside a value
     constant_coordinates = "constant_coordinates", "coordinates that never vary were left out"
     below_resolution = "below_resolution", "the value lies below what double precision resolves here"

@@ -9,7 +9,7 @@ all cells and on those with k > d.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,6 @@ from gedanken.theory.packing import Form
 CLIP = 1.00001
 """The logarithm's argument is held above it [@guha2026representational]."""
 COLUMNS = {"d": pl.Int64, "k": pl.Int64, "epsilon": pl.Float64}
-LEVEL = (0.025, 0.975)
-"""Ends of every interval."""
-DRAWS = 200
-"""Bootstrap draws: the 2.5 % point of them then has itself an error of about 1 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +149,15 @@ def beyond(cells: pl.DataFrame) -> pl.DataFrame:
 def errors(form: Form, cells: pl.DataFrame) -> Errors:
     """How far a form is from cells. Relative errors leave out cells with ε = 0."""
     k, d, epsilon = _columns(checked(cells))
-    gap = np.array([0.0 if form.relative and kk <= dd else form.overlap(kk, dd) for kk, dd in zip(k, d)]) - epsilon  # noqa: B905
+    held = [0.0 if form.relative and kk <= dd else form.overlap(kk, dd) for kk, dd in zip(k, d, strict=True)]
+    gap = np.array(held) - epsilon
     rmse = math.sqrt(np.mean(gap**2))
     spread, variance = float(np.ptp(epsilon)), float(np.var(epsilon))
     relative = np.abs(gap[epsilon > 0] / epsilon[epsilon > 0])
     counts = [
-        abs(form.log_count(dd, e) - math.log(kk)) / math.log(10) for kk, dd, e in zip(k, d, epsilon, strict=True) if kk > dd
+        abs(form.log_count(dd, overlap) - math.log(kk)) / math.log(10)
+        for kk, dd, overlap in zip(k, d, epsilon, strict=True)
+        if kk > dd
     ]
     return Errors(
         n=len(k),

@@ -1,4 +1,4 @@
-"""Reductions: matrix → spectrum, points → moments. Done once per site, in float64, where the tensor is.
+"""Reductions: matrix → spectrum, points → moments, stream → any of the three. Done once per site, in float64.
 
 Singular values come from the Gram matrix of the smaller side: λ(W Wᵀ) = σ². That is one symmetric rank-k update and one
 values-only eigenvalue problem, several times faster than a singular-value decomposition of a rectangular matrix, and
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.captures import point_moments
-from gedanken.kinds import Factors, Kind, Pair, Spectrum
+from gedanken.kinds import Factors, Kind, Moments, Pair, Spectrum, Stream, Surprisal, Trajectory
 from gedanken.status import Flag, Refusal
 from gedanken.theory.lapack import add_gram, symmetric_eigenvalues
 
@@ -20,22 +20,28 @@ BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
 
 
-def reduced(raw: np.ndarray | Factors | Pair, kind: Kind, preparation: str = "", notes: Collection[str] = ()):
-    """The raw matrix, points or pair as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW.
+Raw = np.ndarray | Factors | Pair | Stream | Trajectory | Surprisal
+
+
+def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] = ()):
+    """The raw object as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW, of a stream that of the
+    centred covariance of its second half, while its points and moments are those of its reservoir.
 
     `notes` are the capture's: `quantised` and `untied` are handed on to what reads the reduction.
     Raises Refusal where the object has no such reduction (see `spectrum` and `point_moments.accumulate`).
     """
     quantised = "quantised" in notes
+    if isinstance(raw, Stream) and kind == Kind.spectrum:
+        return covariance_spectrum(raw.report)
+    if isinstance(raw, Stream) and kind in (Kind.points, Kind.moments):
+        raw = raw.points[raw.kept]
     match kind:
-        case Kind.matrix | Kind.points | Kind.pair:
-            return raw
         case Kind.spectrum:
             return spectrum(raw.change if isinstance(raw, Pair) else raw, quantised=quantised)
         case Kind.moments:
             found = point_moments.accumulate(lambda: row_blocks(raw), len(raw), preparation, quantised=quantised)
             return replace(found, tables=2 if "untied" in notes else 1)
-    raise ValueError(f"a {kind} is no reduction of a matrix")
+    return raw
 
 
 def row_blocks(matrix: np.ndarray) -> Iterator[np.ndarray]:
@@ -57,6 +63,24 @@ def spectrum(matrix: np.ndarray | Factors, *, quantised: bool = False) -> Spectr
         return _spectrum_of_factors(matrix, quantised)
     values, resolution = _values_and_resolution(*_scaled_gram(matrix))
     return Spectrum(values, *matrix.shape, resolution=resolution, quantised=quantised)
+
+
+def covariance_spectrum(moments: Moments) -> Spectrum:
+    """σ = √λ of the centred covariance Σ(h−μ)(h−μ)ᵀ/(n−1): the singular values of the centred n × d table over √(n−1).
+
+    Raises Refusal: `too_small` below two points, `non_finite`.
+    """
+    n, d = moments.n, moments.dimension
+    if n < 2:
+        raise Refusal(Flag.too_small, f"a covariance of {n} points")
+    uncentred = float(np.trace(moments.second))
+    if not np.isfinite(uncentred):
+        raise Refusal(Flag.non_finite)
+    covariance = (moments.second - np.outer(moments.total, moments.total / n)) / (n - 1)
+    values = np.sqrt(np.maximum(symmetric_eigenvalues(covariance)[::-1], 0.0))[: min(n, d)]
+    # What is subtracted may be far larger than what is left: rounding is that of the sums before.
+    resolution = float(np.sqrt(uncentred / (n - 1) * d * np.finfo(float).eps))
+    return Spectrum(values, n, d, resolution=resolution)
 
 
 def _scaled_gram(matrix: np.ndarray) -> tuple[Float[np.ndarray, "short short"], float]:

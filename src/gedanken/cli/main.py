@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gedanken import __version__
-from gedanken.cli import cite, compare, demo, instruments, query, report, runs, scan, study
+from gedanken.cli import cite, compare, demo, embedding, instruments, pack, query, report, runs, scan, study, train
 from gedanken.status import Failure
 
 app = typer.Typer(
@@ -21,12 +21,15 @@ app = typer.Typer(
 app.command("scan")(scan.scan)
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
+app.command("train")(train.train)
 app.command("study")(study.study)
+app.command("pack")(pack.pack)
 app.command("report")(report.report)
 app.command("query")(query.query)
 app.command("cite")(cite.cite)
 app.add_typer(runs.app, name="runs")
 app.add_typer(instruments.app, name="instruments")
+app.add_typer(embedding.app, name="embedding")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""gedanken scan: measure a model."""
+"""gedanken scan: measure a model's weights, or what it shows on a text."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,8 +19,24 @@ def scan(
     ] = None,
     instrument: Annotated[list[str] | None, typer.Option(help="Only this instrument (may be repeated).")] = None,
     product: Annotated[list[str] | None, typer.Option(help="Also W_QK, W_OV (per head), W_UE, or W_EU.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the model on this text: a file or folder, stdlib, or logic.", metavar="FILE|stdlib|logic"
+        ),
+    ] = None,
+    prompts: Annotated[int, typer.Option(min=2, help="With --text: how many prompts.")] = 200,
+    context: Annotated[int, typer.Option(min=2, help="With --text: tokens of a prompt at most.")] = 80,
+    device: Annotated[str, typer.Option(help="With --text: cpu, cuda, auto (all devices) …")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="With --text: float32, bfloat16 …")] = "float32",
+    batch: Annotated[int | None, typer.Option(min=1, help="With --text: prompts at a time.")] = None,
     nulls: Annotated[
-        bool, typer.Option("--nulls", help="Also nulls that need the data: entries in random order.")
+        bool,
+        typer.Option(
+            "--nulls",
+            help="Also nulls that need the data: entries in random order; with --text, shuffled and resampled tokens and "
+            "random weights.",
+        ),
     ] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Draws for the p-value of each tail fit (0: none).")] = 0,
     null_draws: Annotated[int, typer.Option(min=0, help="Gaussian null draws for each shape (0: no null bands).")] = 49,
@@ -30,9 +46,8 @@ def scan(
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model's weights and embeddings: tables into the lab, and one HTML report."""
-    from gedanken.experiment.scan import scan_plan
-    from gedanken.sources.models import open_model
+    """Measure a model's weights and embeddings, or with --text its activations: tables into the lab, one HTML report."""
+    from gedanken.experiment.scan import scan_plan, sources_of
 
     plan = scan_plan(
         instruments=instrument or (),
@@ -42,11 +57,13 @@ def scan(
         nulls=nulls,
         bootstrap=bootstrap,
     )
-    source = open_model(model, run=run)
-    if dry_run:
-        _print_plan(source, plan, as_json)
-        return
-    _measure(source, plan, lab, threads, quiet or as_json, report, as_json)
+    options = {"prompts": prompts, "context": context, "device": device, "dtype": dtype, "batch": batch} if text else {}
+    sources = sources_of(model, text, run_name=run, nulls=nulls, **options)
+    for source in sources:
+        if dry_run:
+            _print_plan(source, plan, as_json)
+        else:
+            _measure(source, plan, lab, threads, quiet or as_json, report and source is sources[-1], as_json)
 
 
 def _print_plan(source, plan, as_json: bool) -> None:

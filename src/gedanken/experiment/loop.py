@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 
 from threadpoolctl import threadpool_limits
 
+from gedanken.captures.of import forget
 from gedanken.experiment import nulls
 from gedanken.experiment import rows as make
 from gedanken.experiment.measure import Rows, measure
@@ -29,6 +31,17 @@ class Outcome:
     skipped: int = 0
     """Tensors that are no matrix: biases, norms, copies."""
     failures: list[str] = field(default_factory=list)
+
+    def add(self, other: "Outcome") -> None:
+        """Count another source's outcome in."""
+        for name in ("tasks", "already_done", "values", "refused", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.failures.extend(found for found in other.failures if found not in self.failures)
+
+    def fail(self, failure: Failure) -> None:
+        """Note a failure, once however many tasks it struck."""
+        if failure.sentence not in self.failures:
+            self.failures.append(failure.sentence)
 
 
 Progress = Callable[[float, float], None]
@@ -55,29 +68,30 @@ def run(
     outcome = Outcome()
     with ThreadPoolExecutor(threads) if own else nullcontext(executor) as pool:
         with threadpool_limits(1, user_api="blas") if own else nullcontext():
-            tasks = list(_tasks(source, plan, lab, threads, outcome))
-            done = lab.done()
-            waiting = [task for task in tasks if task.key not in done]
-            outcome.already_done = len(tasks) - len(waiting)
-            draw_nulls(waiting, lab, pool)
-            _work_through(waiting, lab, pool, outcome, progress, limit_blas=not own)
+            by_snapshot = _tasks(source, plan, lab, threads, outcome)
+            for tasks in by_snapshot if source.live else [list(chain.from_iterable(by_snapshot))]:
+                done = lab.done()
+                waiting = [task for task in tasks if task.key not in done]
+                outcome.already_done += len(tasks) - len(waiting)
+                draw_nulls(waiting, lab, pool)
+                _work_through(waiting, lab, pool, outcome, progress, own=own)
     return outcome
 
 
-def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome) -> Iterator[Task]:
-    """Every task of a source; its run, steps, settings and variables are recorded on the way."""
+def _tasks(source: Source, plan: Plan, lab: Lab, threads: int, outcome: Outcome) -> Iterator[list[Task]]:
+    """The tasks of each snapshot of a source; its run, steps, settings and variables are recorded on the way."""
     record_plan(source, plan, lab, threads)
     for snapshot in source.snapshots():
         try:
             captures = plan.captures(snapshot)
         except Failure as failure:
-            outcome.failures.append(failure.sentence)
+            outcome.fail(failure)
             continue
         lab.record("steps", [make.step_row(snapshot)])
         skipped = make.skipped_rows(snapshot)
         outcome.skipped += len(skipped)
         lab.write("sites", skipped, part_key(snapshot.run, snapshot.step, snapshot.fingerprint, "skipped"))
-        yield from split(snapshot, plan, captures)
+        yield list(split(snapshot, plan, captures))
 
 
 def record_plan(source: Source, plan: Plan, lab: Lab, threads: int) -> None:
@@ -105,15 +119,23 @@ def draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:
 
 
 def _work_through(
-    tasks: list[Task], lab: Lab, pool: Executor, outcome: Outcome, progress: Progress | None, *, limit_blas: bool
+    tasks: list[Task], lab: Lab, pool: Executor, outcome: Outcome, progress: Progress | None, *, own: bool
 ) -> None:
-    total, finished = sum(task.work for task in tasks), 0.0
+    shared = {task.snapshot.fingerprint: task.plan.shared_work(task.snapshot) for task in tasks}
+    total, finished = sum(task.work for task in tasks) + sum(shared.values()), 0.0
+    if own and not _prepared(tasks, total, outcome, progress):
+        return
+    finished = sum(shared.values()) if own else 0.0
     kept = nulls.Kept(lab)
     largest_first = sorted(tasks, key=lambda task: -task.work)
-    futures: dict[Future, Task] = {pool.submit(perform, task, lab, kept, limit_blas): task for task in largest_first}
+    futures: dict[Future, Task] = {pool.submit(perform, task, lab, kept, not own): task for task in largest_first}
     try:
         for future in as_completed(futures):
-            values, refused = future.result()
+            try:
+                values, refused = future.result()
+            except Failure as failure:
+                outcome.fail(failure)
+                continue
             outcome.tasks += 1
             outcome.values += values
             outcome.refused += refused
@@ -123,6 +145,20 @@ def _work_through(
     finally:
         for future in futures:
             future.cancel()
+        for task in tasks:
+            forget(task.snapshot)
+
+
+def _prepared(tasks: Sequence[Task], total: float, outcome: Outcome, progress: Progress | None) -> bool:
+    """Do what tasks of one snapshot share, here and once; False, and a failure, if that cannot be done."""
+    told = progress and (lambda done, _: progress(done, total))
+    for task in {task.snapshot.fingerprint: task for task in tasks}.values():
+        try:
+            task.plan.prepare(task.snapshot, told)
+        except Failure as failure:
+            outcome.fail(failure)
+            return False
+    return True
 
 
 def perform(task: Task, lab: Lab, kept: nulls.Kept, limit_blas: bool) -> tuple[int, int]:

@@ -140,18 +140,27 @@ class Shuffled:
 
     def __init__(self, capture: Capture, raw: Callable, instruments: Iterable[Instrument], count: int, rng):
         self._capture, self._raw, self._count, self._rng = capture, raw, count, rng
-        self._instruments = [instrument for instrument in instruments if count and instrument.data_null is not None]
+        drawn = [instrument for instrument in instruments if count and instrument.data_null is not None]
+        if capture.kind == Kind.stream:
+            # A stream is no table whose entries could be shuffled: surrogates of its covariance are its own instruments'.
+            drawn = [instrument for instrument in drawn if instrument.reads != Kind.spectrum]
+        self._instruments = drawn
 
     @cached_property
     def _values(self) -> dict[tuple[str, str], list[float]]:
         values: dict[tuple[str, str], list[float]] = defaultdict(list)
         for null in {instrument.data_null for instrument in self._instruments}:
             readers = [instrument for instrument in self._instruments if instrument.data_null == null]
-            for raw in null.draws(self._raw(), self._count, self._rng):
+            for raw in null.draws(self._drawn_from(readers[0].reads), self._count, self._rng):
                 for kind, preparation in {(reader.reads, reader.preparation) for reader in readers}:
                     same = [r for r in readers if (r.reads, r.preparation) == (kind, preparation)]
                     _read(self._reduced(raw, kind, preparation), same, self._rng, values)
         return values
+
+    def _drawn_from(self, kind: Kind):
+        """The raw object; of a stream, the points that instruments of points and moments read."""
+        raw = self._raw()
+        return reduced(raw, Kind.points) if kind in (Kind.points, Kind.moments) else raw
 
     def _reduced(self, raw, kind: Kind, preparation: str):
         return reduced(raw, kind, preparation, self._capture.notes)

@@ -1,14 +1,14 @@
 """Plan: what to measure. Task: the stretch of it that is measured and written at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from gedanken.captures import weights
+from gedanken.captures import of, weights
 from gedanken.captures.base import Capture
-from gedanken.captures.of import captures_of
 from gedanken.instruments import catalogue
 from gedanken.instruments.base import Instrument
+from gedanken.kinds import Kind
 from gedanken.measurements.store import digest, part_key
 from gedanken.sources.base import Snapshot
 from gedanken.status import Failure
@@ -43,8 +43,21 @@ class Plan:
 
     def captures(self, snapshot: Snapshot) -> list[Capture]:
         """The snapshot's captures that the plan asks for. Raises Failure if the snapshot cannot be opened."""
-        found = captures_of(snapshot, self.products)
+        found = of.captures_of(snapshot, self.products, self.sites, self.kinds)
         return [c for c in found if not self.sites or any(fnmatch(str(c.site), glob) for glob in self.sites)]
+
+    def prepare(self, snapshot: Snapshot, progress: Callable[[float, float], None] | None = None) -> None:
+        """Do what the snapshot's captures share (captures/of.py). Raises Failure if that cannot be done."""
+        of.prepare(snapshot, self.sites, self.kinds, progress)
+
+    def shared_work(self, snapshot: Snapshot) -> float:
+        """Floating-point operations of `prepare`."""
+        return of.shared_work(snapshot, self.sites, self.kinds)
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What its instruments read."""
+        return frozenset(instrument.reads for instrument in self.instruments)
 
     def reading(self, capture: Capture) -> list[Instrument]:
         """The instruments that can read a capture."""

@@ -40,7 +40,8 @@ def preview(source: Source, plan: Plan) -> Preview:
         }
         for part, group in groups.items()
     ]
-    seconds = ceil(sum(capture.work for capture in captures) * len(snapshots) / SPEED)
+    shared = plan.shared_work(snapshots[0])
+    seconds = ceil((sum(capture.work for capture in captures) + shared) * len(snapshots) / SPEED)
     largest = max((capture.rows * capture.cols for capture in captures), default=0) * 8 / 2**20
     counted = f"{len(captures)} sites" + (f" × {len(snapshots)} snapshots" if len(snapshots) > 1 else "")
     return Preview(rows, f"{counted}, about {seconds} core-seconds, under {3 * largest:.0f} MB for each worker")

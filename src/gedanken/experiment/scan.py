@@ -1,7 +1,8 @@
-"""scan: every matrix and embedding of a model, by every instrument that reads them. compare: what tuning changed."""
+"""scan: a model's weights, or what it shows on a text, by every instrument that reads them. compare: what tuning changed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from gedanken.experiment.loop import Outcome, Progress, run
@@ -9,7 +10,9 @@ from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.instruments.spectrum.tail_goodness import TailGoodness
 from gedanken.measurements.store import Lab
 from gedanken.sources.change import ChangeSource
+from gedanken.sources.base import Source
 from gedanken.sources.models import open_model
+from gedanken.sources.running import RunningSource
 
 SHUFFLES = 39
 """Draws of nulls that need the data: their rank p then resolves 0.025."""
@@ -35,20 +38,38 @@ def scan(
     model: Any,
     lab: Lab | str = "lab",
     *,
+    text: Any = None,
     run_name: str | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
     executor=None,
+    running: Mapping[str, Any] = MappingProxyType({}),
     **plan: Any,
 ) -> Outcome:
-    """Measure a model's weights and embeddings into a lab.
+    """Measure a model's weights and embeddings into a lab, or with a text what the model shows when it reads it.
 
     model: hub id (`org/name@revision`), folder or file, glob of checkpoints, live module, dict of arrays, or a Source.
-    plan: keywords of `scan_plan`. Raises Failure if the model cannot be opened or the lab not be written.
+    text: a path, `stdlib`, `logic`, documents, or token sequences; running: `prompts`, `context`, `device`, `dtype`,
+    `batch` (sources/running.py) and `tokenizer`. plan: keywords of `scan_plan`; with a text, `nulls` also runs the model
+    on shuffled and resampled tokens and with random weights. Raises Failure if the model cannot be opened or the lab not
+    be written.
     """
     lab = lab if isinstance(lab, Lab) else Lab(lab)
-    source = open_model(model, run=run_name)
-    return run(source, scan_plan(**plan), lab, threads=threads, progress=progress, executor=executor)
+    found = scan_plan(**plan)
+    outcome = Outcome()
+    for source in sources_of(model, text, run_name=run_name, nulls=bool(found.shuffles), **running):
+        outcome.add(run(source, found, lab, threads=threads, progress=progress, executor=executor))
+    return outcome
+
+
+def sources_of(
+    model: Any, text: Any = None, *, run_name: str | None = None, nulls: bool = False, **running: Any
+) -> list[Source]:
+    """What a scan measures: the model, or the model on a text, with `nulls` followed by its null runs."""
+    if text is None:
+        return [open_model(model, run=run_name)]
+    first = RunningSource.of(model, text, run=run_name, **running)
+    return [first, *first.nulls()] if nulls else [first]
 
 
 @dataclass(frozen=True)

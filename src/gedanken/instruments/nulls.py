@@ -129,7 +129,29 @@ def _strips(points: np.ndarray) -> Iterator[slice]:
     return (slice(start, start + 64) for start in range(0, points.shape[1], 64))
 
 
+@final
+class UniformPoints(NullModel):
+    """As many independent uniform points on the sphere of the same dimension: directions without any structure.
+
+    Depends on the shape only; drawn when asked for, because what reads it costs more than a spectrum does.
+    """
+
+    name = "uniform_points"
+
+    def shape_key(self, array: np.ndarray | Factors) -> None:
+        return None
+
+    def draws(self, array: np.ndarray | Factors, count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+        for _ in range(count):
+            points = rng.standard_normal(array.shape)
+            yield points / np.linalg.norm(points, axis=1, keepdims=True)
+
+    def norm(self, array: np.ndarray | Factors) -> float:
+        return math.sqrt(array.shape[0])
+
+
 GAUSSIAN_TWIN, ENTRY_SHUFFLE, COORDINATE_SHUFFLE = GaussianTwin(), EntryShuffle(), CoordinateShuffle()
+UNIFORM_POINTS = UniformPoints()
 """One of each, so that instruments share draws."""
 
 

@@ -15,6 +15,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,6 +113,7 @@ class Monitor:
         self._done: frozenset[str] = frozenset()
         self._ready: set[tuple[str, str]] = set()
         self._flying: deque[_Flight] = deque()
+        self._last: int | None = None
         self._closed = False
 
     def __call__(
@@ -134,18 +136,13 @@ class Monitor:
             return []
         if self._live is None or self._live.module is not model:
             self._live = LiveModel(model)
-        alarms = self._land()
         about = {"step": step, "tokens": tokens, "learning_rate": learning_rate}
         about["loss"] = None if loss is None else float(loss.detach() if is_tensor(loss) else loss)
-        if now or clocks.due(step, clocks.norms):
-            plan = self._spectra if now or clocks.due(step, clocks.spectra) else self._norms
-            weights = self._live.weights()
-            self._launch(Snapshot(self.run, weights, weights.fingerprint(), **about), plan)
-        if clocks.due(step, clocks.gradients):
-            self._launch_gradients(about)
-        if clocks.due(step, clocks.updates):
-            self._launch_updates(about)
-        return alarms + self._land() if on_host(model) else alarms
+        alarms = self._land()
+        # Held throughout on the host, for its thread pool is built anew whenever the limit is lifted.
+        with self._blas() if on_host(model) else nullcontext():
+            self._launch_due(about, now)
+            return alarms + self._land() if on_host(model) else alarms
 
     def close(self) -> None:
         """Wait until everything is measured and written, and merge the run's many small files.
@@ -168,6 +165,18 @@ class Monitor:
         self.close()
 
     # what is measured
+
+    def _launch_due(self, about: dict[str, Any], now: bool) -> None:
+        clocks, step = self._clocks, about["step"]
+        if (now and step != self._last) or clocks.due(step, clocks.norms):
+            self._last = step
+            plan = self._spectra if now or clocks.due(step, clocks.spectra) else self._norms
+            weights = self._live.weights()
+            self._launch(Snapshot(self.run, weights, weights.fingerprint(), **about), plan)
+        if clocks.due(step, clocks.gradients):
+            self._launch_gradients(about)
+        if clocks.due(step, clocks.updates):
+            self._launch_updates(about)
 
     def _launch_gradients(self, about: dict[str, Any]) -> None:
         gradients = self._live.gradients()

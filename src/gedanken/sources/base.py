@@ -7,7 +7,7 @@ so that they can be sent to a worker on another machine.
 import abc
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Source(abc.ABC):
 
     run: str
     """Its name in the lab."""
+
+    live: ClassVar[bool] = False
+    """A snapshot's state is that of a process that goes on: it must be measured before the next one is asked for."""
 
     @abc.abstractmethod
     def snapshots(self) -> Iterator[Snapshot]:

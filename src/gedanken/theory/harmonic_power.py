@@ -11,7 +11,7 @@ Exact on the circle in O(n·most) and on S² in O(n·most²), without a pair; in
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 
 from gedanken.theory.gegenbauer import gegenbauer
 
@@ -23,7 +23,8 @@ def harmonic_power(unit: Float[np.ndarray, "n d"], most: int) -> Float[np.ndarra
     """P_ℓ, ℓ = 0 … most, of unit rows; d ≥ 2. P_0 = 1."""
     match unit.shape[1]:
         case 2:
-            return np.array([1.0, *(abs(mean) ** 2 for mean in circle_means(unit, most))])
+            modes = _means_of_powers(unit[:, 0] - 1j * unit[:, 1], most)
+            return np.concatenate([[1.0], np.abs(modes) ** 2])
         case 3:
             return np.array([1.0, *(_sphere_power(means) for means in sphere_means(unit, most))])
     return pair_power(unit, most)
@@ -39,13 +40,16 @@ def pair_power(unit: Float[np.ndarray, "n d"], most: int) -> Float[np.ndarray, "
     return np.maximum(total / n**2, 0.0)
 
 
-def circle_means(unit: Float[np.ndarray, "n 2"], most: int) -> list[complex]:
-    """μ̂_k = mean e^{−ikθ}, k = 1 … most."""
-    turn = unit[:, 0] - 1j * unit[:, 1]
-    power, means = np.ones_like(turn), []
-    for _ in range(most):
+def fourier_modes(angles: Float[np.ndarray, " n"], most: int) -> Complex[np.ndarray, " degrees"]:
+    """μ̂_k = (1/n) Σ_j e^{−ikθ_j}, k = 1 … most, on the circle."""
+    return _means_of_powers(np.exp(-1j * np.asarray(angles, dtype=float)), most)
+
+
+def _means_of_powers(turn: Complex[np.ndarray, " n"], most: int) -> Complex[np.ndarray, " degrees"]:
+    power, means = np.ones_like(turn), np.empty(most, complex)
+    for k in range(most):
         power *= turn
-        means.append(complex(power.mean()))
+        means[k] = power.mean()
     return means
 
 

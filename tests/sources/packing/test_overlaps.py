@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gedanken.sources.packing import overlaps as module
-from gedanken.sources.packing.overlaps import Overlaps, largest_overlap
+from gedanken.sources.packing.overlaps import Overlaps
 
 
 def unit_rows(k, d, seed=0):
@@ -63,25 +63,6 @@ def test_orthonormal_rows_have_no_gradient():
     found = Overlaps(5, 9, 40).sweep(np.eye(5, 9, dtype=np.float32), 1.0)
     assert (found.peak, found.loss) == (0.0, -np.inf)
     assert not found.gradient.any()
-
-
-@pytest.mark.parametrize("k", [2, 1024, 1500])
-def test_the_largest_overlap_is_that_of_all_pairs(k):
-    unit = unit_rows(k, 6)
-    cosines = np.abs(np.triu(unit @ unit.T, 1))
-    assert largest_overlap(unit) == pytest.approx(cosines.max(), abs=1e-15)  # two orders of summation
-
-
-def test_a_planted_pair_is_found_wherever_it_lies():
-    for first, second in [(0, 1), (10, 5000), (4095, 4096), (5001, 5002)]:
-        unit = unit_rows(5003, 400)
-        unit[second] = -unit[first]
-        assert largest_overlap(unit) == pytest.approx(1.0, abs=1e-14)
-
-
-def test_one_vector_has_no_pair():
-    with pytest.raises(ValueError, match="no pair"):
-        largest_overlap(unit_rows(1, 3))
 
 
 def test_an_exponent_below_two_is_refused():

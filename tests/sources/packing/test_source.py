@@ -8,11 +8,11 @@ from gedanken.experiment.plan import standard_instruments
 from gedanken.measurements.store import Lab
 from gedanken.sources.packing import optimise
 from gedanken.sources.packing import source as module
-from gedanken.sources.packing.baselines import least_overlap
-from gedanken.sources.packing.overlaps import Overlaps, largest_overlap
+from gedanken.sources.packing.overlaps import Overlaps
 from gedanken.sources.packing.recipe import better, published
 from gedanken.sources.packing.source import PackingSource, recorded_steps
 from gedanken.status import Failure
+from gedanken.theory.coherence import largest_overlap, least_overlap
 
 
 def reached(source):

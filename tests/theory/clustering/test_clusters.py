@@ -7,8 +7,9 @@ import pytest
 from scipy import integrate, special
 
 from gedanken.theory.clustering import causal_centres, cluster_pair, cluster_ring, equiangular
-from gedanken.theory.clustering.mode_growth import fourier_modes, growth_rates
+from gedanken.theory.clustering.mode_growth import growth_rates
 from gedanken.theory.clustering.predicted_angles import angle_error, angle_errors, null_angle_error, predicted_angles
+from gedanken.theory.harmonic_power import fourier_modes
 
 
 def softmax_velocity(angles, beta):

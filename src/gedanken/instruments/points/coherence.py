@@ -3,8 +3,8 @@
 What. coherence = max over pairs i < j of |cos|, in [0, 1], no unit: the statistic that packing formulas are fitted on.
 On a sample it is a lower bound for the whole set and grows with the sample; n is the number of rows it was taken over.
 
-Reads. Points, of which at most a bounded even sample is used (flag `sampled`); rows of norm zero are left out
-(flag `zero_rows`).
+Reads. Points, of which at most a bounded even sample is used (flag `sampled`), or with sample = 0 every one, at the
+price of all pairs by blocks; rows of norm zero are left out (flag `zero_rows`).
 
 Null. The largest of N = n(n−1)/2 independent pairs of directions, each cos² following Beta(½, (d−1)/2).
 
@@ -23,8 +23,9 @@ from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.nulls import law_band
-from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
+from gedanken.instruments.points._pairs import MOST, directions
 from gedanken.kinds import Kind
+from gedanken.theory.coherence import largest_overlap
 from gedanken.theory.laws import LargestOf
 
 
@@ -34,6 +35,7 @@ class Coherence(Instrument):
     """max |cos| over the pairs of a sample."""
 
     sample: int = MOST
+    """Rows used at most; 0 for all."""
 
     reads = Kind.points
     variables = (
@@ -42,8 +44,8 @@ class Coherence(Instrument):
     symmetries = OF_DIRECTIONS
 
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
-        cosines, flags = cosine_matrix(array, self.sample)
-        return {"coherence": Value(float(np.abs(upper(cosines)).max()), n=len(cosines), flags=flags)}
+        rows, flags = directions(array, self.sample or None)
+        return {"coherence": Value(min(largest_overlap(rows), 1.0), n=len(rows), flags=flags)}
 
     def null(self, array: Float[np.ndarray, "n d"], reading: Reading) -> dict[str, NullBand]:
         found = reading["coherence"]

@@ -86,7 +86,9 @@ class SecondMoment:
         """tᵀMt with t = Σx."""
         total = self.total
         found = np.einsum("ij,ij->i", total @ self.matrix, total)
-        own = [np.sum((part @ t) ** 2) for part, t in zip(parts(self.rows.points, self.rows.group), total, strict=False)]
+        own = [
+            np.sum((part @ t) ** 2) for part, t in zip(parts(self.rows.points, self.rows.group), total, strict=False)
+        ]
         found[:-1] -= own
         return found
 

@@ -110,9 +110,7 @@ def _about_mean(moment: SecondMoment) -> participation.Traces:
 def _single(moment: SecondMoment) -> participation.Traces:
     """Mean zero, pairs of any two rows."""
     fourth = moment.rest(moment.rows.sums(moment.norms**2))
-    return participation.zero_mean(
-        moment.rest(moment.rows.sums(moment.norms)) ** 2, fourth, moment.square, fourth
-    )
+    return participation.zero_mean(moment.rest(moment.rows.sums(moment.norms)) ** 2, fourth, moment.square, fourth)
 
 
 def _across(moment: SecondMoment) -> participation.Traces:

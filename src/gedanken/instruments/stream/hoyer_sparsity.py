@@ -23,7 +23,7 @@ Reference. [@hoyer2004nonnegative, §3.1]; as an order parameter over depth in [
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -31,9 +31,9 @@ from jaxtyping import Float
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.nulls import law_band
-from gedanken.instruments.stream import _bases
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import OF_COORDINATES, Rows, rows_of, valued
+from gedanken.instruments.stream._prompts import OF_COORDINATES, Rows, valued
+from gedanken.instruments.stream._sparsity import Basis, check_basis, dimension, sparsity
 from gedanken.instruments.stream_nulls import STREAM_PERMUTATION
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
@@ -75,8 +75,11 @@ class HoyerSparsity(Instrument):
     data_null = STREAM_PERMUTATION
 
     def __post_init__(self):
-        if self.basis not in ("coordinates", "standardised", "whitened"):
-            raise ValueError(f'basis is "coordinates", "standardised" or "whitened", not {self.basis!r}')
+        check_basis(self.basis)
+
+    @property
+    def _basis(self) -> Basis:
+        return Basis(self.basis, self.removed, self.first)
 
     @classmethod
     def standard(cls) -> tuple[Instrument, ...]:
@@ -84,7 +87,7 @@ class HoyerSparsity(Instrument):
         return cls(), *others, cls(basis="standardised"), cls(basis="whitened"), cls(first=True)
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
-        rows, omega, d = self._tokens(array)
+        rows, omega, d = sparsity(array, self._basis)
         ceiling, n = hoyer.largest(d), len(omega)
         mean, left_out = _mean_of_prompts(omega, rows)
         shape = _moment_ratios(omega, rows, d)
@@ -98,38 +101,10 @@ class HoyerSparsity(Instrument):
             "hoyer_density": Curve((edges[1:] + edges[:-1]) / 2, density, n=n, flags=rows.flags),
         }
 
-    def _tokens(self, stream: Stream) -> tuple[Rows, Float[np.ndarray, " n"], int]:
-        """Rows, Ω of each, and the number of coordinates it was taken over."""
-        rows = rows_of(stream, first=self.first)
-        points = rows.points
-        if points.shape[1] < 2:
-            raise Refusal(Flag.too_small, "a token has fewer than two coordinates")
-        if self.removed:
-            points = np.delete(points, _bases.massive(stream, self.removed), axis=1)
-        elif self.basis != "coordinates":
-            change = _bases.standardised if self.basis == "standardised" else _bases.whitened
-            points = change(stream, points, rows.scale)
-        largest = np.abs(points).max(axis=1)
-        if not largest.all():
-            rows, points, largest = _without(rows, largest > 0), points[largest > 0], largest[largest > 0]
-        if len(points) < 2:
-            raise Refusal(Flag.zero_rows)
-        if largest.min() < 1e-100:
-            points = points / largest[:, None]
-        return rows, hoyer.omega(points), points.shape[1]
-
     def null(self, array: Stream, reading: Reading) -> dict[str, NullBand]:
-        d = self._dimension(array)
+        d = dimension(array, self._basis)
         standing = {name: found for name, found in reading.items() if isinstance(found, Value)}
         return {name: _band(name, found.value, d, found.n) for name, found in standing.items()}
-
-    def _dimension(self, stream: Stream) -> int:
-        if self.basis == "coordinates":
-            return stream.dimension - self.removed
-        scale = float(np.abs(stream.points).max())
-        if self.basis == "whitened":
-            return int(np.count_nonzero(_bases.directions(np.linalg.eigvalsh(_bases.fitted(stream, scale)[1]))))
-        return _bases.standardised(stream, stream.points[:1] / scale, scale).shape[1]
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         signs = rng.choice([-1.0, 1.0], (2400, 64))
@@ -154,12 +129,6 @@ class HoyerSparsity(Instrument):
             "hoyer_density": (law, 4 * math.sqrt(law.max() * BINS / n) + 0.2 * law.max()),
         }
         yield KnownCase("random directions", gaussian, expected, "the exact law, to four standard errors and O(1/d)")
-
-
-def _without(rows: Rows, alive: np.ndarray) -> Rows:
-    group = np.unique(rows.group[alive], return_inverse=True)[1]
-    found = replace(rows, points=rows.points[alive], group=group, prompt=rows.prompt[alive])
-    return replace(found, groups=int(group.max(initial=-1)) + 1, flags=(Flag.zero_rows,))
 
 
 def _mean_of_prompts(values: np.ndarray, rows: Rows) -> tuple[float, Float[np.ndarray, " groups"]]:

@@ -14,6 +14,7 @@ from gedanken.sources.architectures import (
     encoders,
     experts,
     gguf_names,
+    site_names,
     torch_modules,
     vision,
 )
@@ -22,7 +23,7 @@ from gedanken.sources.architectures.family import Family
 from gedanken.sources.architectures.sizes import Heads, heads, sizes
 from gedanken.sources.tensor_files.base import TensorInfo
 
-_GROUPS = (decoders, encoders, encoder_decoders, experts, vision, gguf_names, torch_modules)
+_GROUPS = (decoders, encoders, encoder_decoders, experts, vision, gguf_names, torch_modules, site_names)
 FAMILIES: tuple[Family, ...] = tuple(family for group in _GROUPS for family in group.FAMILIES)
 
 SCALES = ("_scale_inv", "_scale")

@@ -10,7 +10,6 @@ below the rounding of the largest terms. The array library is numpy (blocks shar
 """
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -115,24 +114,6 @@ class Overlaps:
             power >>= 1
             if power:
                 xp.multiply(square, square, out=square)
-
-
-def largest_overlap(unit: np.ndarray) -> float:
-    """max |u_i·u_j| over pairs of unit rows, in float64, by blocks. Raises ValueError below two rows."""
-    if len(unit) < 2:
-        raise ValueError("one vector has no pair")
-    return max(float(np.abs(product).max()) for product in _blocks_of_pairs(unit))
-
-
-def _blocks_of_pairs(unit: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(unit), 1024):
-        rows = unit[start : start + 1024].astype(np.float64)
-        for across in range(start, len(unit), 4096):
-            product = rows @ unit[across : across + 4096].astype(np.float64).T
-            for row in range(len(rows)):
-                if 0 <= start + row - across < product.shape[1]:
-                    product[row, start + row - across] = 0
-            yield product
 
 
 def library(device: str) -> tuple[ModuleType, Any]:

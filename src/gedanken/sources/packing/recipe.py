@@ -71,6 +71,13 @@ def better(d: int, **changes: Any) -> Recipe:
 RECIPES = {"better": better, "published": published}
 
 
+def named(name: str, d: int, **changes: Any) -> Recipe:
+    """A recipe of RECIPES for d dimensions, with some settings changed. Raises Failure for an unknown name."""
+    if name not in RECIPES:
+        raise Failure(f"There is no recipe {name!r}; there are {' and '.join(RECIPES)}.")
+    return RECIPES[name](d, **changes)
+
+
 def exponent(d: int, k: int | None = None) -> int:
     """p = min(⌊m/ln d⌋, 20), at least 2: m = 60, or 50 from d = 3072 [@guha2026representational].
 

@@ -57,7 +57,7 @@ class PackingSource(Source):
         if self.d < 1:
             raise Failure(f"Vectors have at least one coordinate, not {self.d}.")
         if self.k < 2:
-            raise Failure(f"{self.k} vectors have no pair to keep apart: a packing needs at least two.")
+            raise Failure(f"A packing needs at least two vectors, which make a pair; {self.k} was asked for.")
         if self.folder is not None:
             object.__setattr__(self, "folder", Path(self.folder))
         if any(not 0 <= step <= self.recipe.evaluations for step in self.steps):
@@ -65,19 +65,21 @@ class PackingSource(Source):
 
     @property
     def run(self) -> str:
-        return self.name or f"packing-d{self.d}-k{self.k}-{self.recipe.loss}-p{self.recipe.p}-s{self.recipe.seed}"
+        """The name given, or one that differs wherever a setting does."""
+        told = hashlib.blake2b(self._settings().encode(), digest_size=3).hexdigest()
+        return self.name or f"packing-d{self.d}-k{self.k}-{self.recipe.loss}-p{self.recipe.p}-{told}"
 
     def describe(self) -> dict[str, Any]:
-        settings = {"k": self.k, "d": self.d} | self.recipe.describe()
-        told = json.dumps(settings, sort_keys=True)
-        return {"source": "packing", "architecture": "packing", "configuration": told, "dtype": "float32"} | {
-            "device": self.device
-        }
+        about = {"source": "packing", "architecture": "packing", "dtype": "float32", "device": self.device}
+        return about | {"configuration": self._settings()}
+
+    def _settings(self) -> str:
+        return json.dumps({"k": self.k, "d": self.d} | self.recipe.describe(), sort_keys=True)
 
     def snapshots(self) -> Iterator[Snapshot]:
         """The states at `steps`. Raises Failure if the folder holds another packing or cannot be written."""
         wanted = self.steps or recorded_steps(self.recipe.evaluations)
-        kept = _Folder(self.folder, self.describe()["configuration"]) if self.folder else None
+        kept = _Folder(self.folder, self._settings()) if self.folder else None
         state, losses = kept.restore(self.device) if kept else (None, {})
         if state is None:
             state = optimise.start(self.k, self.d, self.recipe, self.device)

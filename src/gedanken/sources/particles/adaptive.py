@@ -1,6 +1,6 @@
 """Adaptive integration by the pair of Dormand and Prince, 5(4), with dense output and events.
 
-Coefficients, controller and the continuous extension of order four: [@hairer1993nonstiff, tab. II.5.2, § II.4, eq. II.6.13].
+Coefficients, controller and the continuous extension of order four: [@hairer1993nonstiff, tab. II.5.2, § II.4, § II.6].
 """
 
 from collections.abc import Callable, Iterator, Sequence

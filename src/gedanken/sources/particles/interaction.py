@@ -1,8 +1,8 @@
 """Interaction: what a token feels, s_ij = β⟨W_Q x_i, W_K x_j⟩ and the values W_V x_j.
 
 Softmax attention (SA) moves token i by Σ_j m_j e^{s_ij} W_V x_j / Σ_j m_j e^{s_ij}, unnormalised attention (USA) by
-Σ_j m_j e^{s_ij} W_V x_j, both projected on the tangent space [@geshkovski2025perspective, § 2]. Masses m_j sum to one
-(1/n by default; over j ≤ i with a causal mask). W = None is the identity; several heads add up.
+Σ_j m_j e^{s_ij} W_V x_j, both projected on the tangent space [@geshkovski2023mathematical; @rigollet2025meanfield].
+Masses m_j sum to one (1/n by default; over j ≤ i with a causal mask). W = None is the identity; several heads add up.
 """
 
 from dataclasses import dataclass

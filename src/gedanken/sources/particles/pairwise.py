@@ -77,7 +77,7 @@ def _exponentials(interaction: Interaction, query, key, rows: slice, top: float 
 
 
 def _leaders(interaction: Interaction, query, key, rows: slice) -> np.ndarray:
-    """1 at the largest score of each row (at all that tie exactly), else 0 [@geshkovski2023emergence, § 3]."""
+    """1 at the largest score of each row (at all that tie exactly), else 0 [@geshkovski2023emergence]."""
     scores = query @ key.T
     _mask(interaction, scores, rows)
     return (scores == scores.max(axis=1, keepdims=True)).astype(float)

@@ -1,6 +1,6 @@
 """Velocity on the sphere in three dimensions from spherical-harmonic moments: O(N L²) in matrix products.
 
-Funk–Hecke: e^{βx·y} = Σ_ℓ 4π a_ℓ Σ_m Y_ℓm(x) Y*_ℓm(y), a_ℓ = √(π/2β) I_{ℓ+1/2}(β) [@watson1944bessel, § 11.5]. A harmonic
+Funk–Hecke: e^{βx·y} = Σ_ℓ 4π a_ℓ Σ_m Y_ℓm(x) Y*_ℓm(y), a_ℓ = √(π/2β) I_{ℓ+1/2}(β) [@muller1966spherical]. A harmonic
 of order m is a trigonometric polynomial in the polar angle (cosines for even m, sines for odd), so tokens enter
 through plain products of cos pθ, sin pθ with cos mφ, sin mφ, and Legendre functions only through a table in (ℓ, m, p).
 

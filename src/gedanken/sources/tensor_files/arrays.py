@@ -112,8 +112,18 @@ def _info(name: str, array: Any) -> TensorInfo:
     return TensorInfo(name, tuple(array.shape), encoding.word, size)
 
 
+def _viewed(array: Any) -> Any:
+    """A tensor in the host's memory that NumPy can look at, as NumPy sees it: torch's own copies wake all its threads,
+    which then spin beside whatever measures them."""
+    torch = sys.modules.get("torch")
+    if not is_tensor(array) or array.device.type != "cpu" or array.layout != torch.strided:
+        return array
+    return array.detach().numpy() if array.dtype in (torch.float32, torch.float64) else array
+
+
 def _floats(array: Any, encoding: Encoding) -> np.ndarray:
     """A fresh array, in the host's memory, whatever the device and layout."""
+    array = _viewed(array)
     if is_tensor(array):
         wanted = sys.modules["torch"].float64 if encoding.word == "F64" else sys.modules["torch"].float32
         return array.detach().to(device="cpu", dtype=wanted, copy=True).contiguous().numpy()
@@ -122,6 +132,7 @@ def _floats(array: Any, encoding: Encoding) -> np.ndarray:
 
 def _sampled(array: Any, flat: np.ndarray, info: TensorInfo) -> bytes:
     """Bytes of the entries at the flat indices, without copying the rest."""
+    array = _viewed(array)
     if not info.shape:
         chosen = array.reshape(1)
     else:

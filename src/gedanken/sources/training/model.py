@@ -10,7 +10,6 @@ Where it deviates from the models it is named after:
 None of this changes what transformers computes from the weights (transformers_format.py): the logits are the same.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gedanken.sources.training.randomness import stream
 from gedanken.sources.training.recipe import Recipe
 
 INIT_STD = 0.02
@@ -176,11 +176,6 @@ def initialise(model: GPT, recipe: Recipe) -> None:
             parameter.normal_(0.0, std, generator=torch.Generator().manual_seed(stream(recipe.seed, name)))
         elif name.endswith("bias"):
             parameter.zero_()
-
-
-def stream(seed: int, purpose: str) -> int:
-    """A seed for one purpose of a run."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=8).digest(), "little") >> 1
 
 
 def token_loss(logits: Tensor, targets: Tensor) -> Tensor:

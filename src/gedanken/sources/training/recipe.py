@@ -68,10 +68,6 @@ class Recipe(BaseModel):
         return self.width // self.heads
 
     @property
-    def tokens_per_step(self) -> int:
-        return self.batch * self.context
-
-    @property
     def matrix_parameters(self) -> int:
         """Entries of the blocks' matrices and of the token tables: 12 L d² + V d for an MLP of 4 d, not gated."""
         per_layer = (4 + self.mlp_ratio * (3 if self.style == "llama" else 2)) * self.width**2

@@ -18,7 +18,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from scipy import integrate, optimize
 
 from gedanken.theory.gegenbauer import bessel_ratios, log_mean_kernel
@@ -133,13 +133,3 @@ def periodicity_defect(amplitudes: Float[np.ndarray, " degrees"], mode: int) -> 
     power = np.asarray(amplitudes) ** 2
     degrees = np.arange(1, len(power) + 1)
     return float(power[degrees % mode != 0].sum() / power.sum())
-
-
-def fourier_modes(angles: Float[np.ndarray, " n"], most: int) -> Complex[np.ndarray, " degrees"]:
-    """μ̂_k = (1/N) Σ_j e^{−ikθ_j} for k = 1 … most, by powers of e^{−iθ}: O(N·most), no array longer than N."""
-    turn = np.exp(-1j * np.asarray(angles, dtype=float))
-    power, found = np.ones_like(turn), np.empty(most, complex)
-    for k in range(most):
-        power *= turn
-        found[k] = power.mean()
-    return found

@@ -1,0 +1,118 @@
+"""Loss: −ln p of each token that a causal model predicts, in nat."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from gedanken.captures.base import Capture
+from gedanken.captures.forward import Batch, Observer, is_pretrained, outputs
+from gedanken.kinds import Kind, Surprisal
+from gedanken.site import Site
+from gedanken.sources.prompts import Prompts
+from gedanken.status import Flag, Refusal
+
+SITE = Site("unembed", "surprisal")
+
+
+def surprisal(
+    model: torch.nn.Module, tokens: Int[torch.Tensor, "prompt position"], mask: Bool[torch.Tensor, "prompt position"]
+) -> Float[torch.Tensor, "prompt position-1"]:
+    """−ln p of each token after the first of its prompt, given those before it, in nat; 0 where there is no token.
+
+    The model is run as it is, without gradients. Raises Refusal(not_causal) for a model that does not predict the next
+    token.
+    """
+    with torch.no_grad():
+        return nats(logits_of(model, outputs(model, tokens, mask)), tokens, mask)
+
+
+def logits_of(model: torch.nn.Module, output) -> Float[torch.Tensor, "prompt position vocabulary"]:
+    """The logits in what a pass gives. Raises Refusal(not_causal) where they are none of the next token."""
+    name = type(model).__name__
+    if is_pretrained(model):
+        if not name.endswith(("ForCausalLM", "LMHeadModel")):
+            raise Refusal(Flag.not_causal, f"{name} gives no probability of the next token")
+        return output["logits"]
+    found = output[0] if isinstance(output, tuple) else output
+    if not isinstance(found, torch.Tensor) or found.ndim != 3:
+        raise Refusal(Flag.not_causal, f"{name} gives no logits")
+    return found
+
+
+def nats(
+    logits: Float[torch.Tensor, "prompt position vocabulary"],
+    tokens: Int[torch.Tensor, "prompt position"],
+    mask: Bool[torch.Tensor, "prompt position"],
+) -> Float[torch.Tensor, "prompt position-1"]:
+    """−ln p of each token after the first, one prompt at a time so that no second table of logits is made."""
+    targets = tokens[:, 1:].to(logits.device)
+    rows = [
+        torch.nn.functional.cross_entropy(row[:-1].to(_at_least_single(row.dtype)), target, reduction="none")
+        for row, target in zip(logits, targets, strict=True)
+    ]
+    return torch.stack(rows) * mask[:, 1:].to(logits.device)
+
+
+def _at_least_single(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+class LossObserver(Observer):
+    """The surprisal of all prompts: nothing is fitted, so both halves count."""
+
+    def __init__(self, prompts: Prompts, dtype: str):
+        self._prompts, self._dtype = prompts, dtype
+        self._model: torch.nn.Module | None = None
+        self._nats: list[np.ndarray] = []
+        self._document: list[np.ndarray] = []
+        self._refusal: Refusal | None = None
+
+    def attach(self, model: torch.nn.Module) -> None:
+        self._model = model
+
+    def detach(self) -> None:
+        self._model = None
+
+    def batch(self, batch: Batch) -> None:
+        if self._refusal is not None:
+            return
+        try:
+            found = nats(logits_of(self._model, batch.output), batch.tokens, batch.mask)
+        except Refusal as refusal:
+            self._refusal = refusal
+            return
+        mask = batch.mask[:, 1:].cpu().numpy()
+        document = np.broadcast_to(self._prompts.document[batch.prompts][:, None], mask.shape)
+        self._nats.append(found.double().cpu().numpy()[mask])
+        self._document.append(document[mask])
+
+    def captures(self) -> list[Capture]:
+        predicted = self._prompts.count - len(self._prompts)
+        return [
+            Capture(
+                site=SITE,
+                kind=Kind.surprisal,
+                kinds=frozenset({Kind.surprisal}),
+                rows=predicted,
+                cols=1,
+                dtype=self._dtype,
+                raw_name=str(SITE),
+                notes=(),
+                read=self.read,
+                flops=float(predicted),
+            )
+        ]
+
+    def read(self) -> Surprisal:
+        """−ln p of every token by document. Raises Refusal: `not_causal`, `non_finite`."""
+        if self._refusal is not None:
+            raise self._refusal
+        found = np.concatenate(self._nats)
+        if not np.isfinite(found).all():
+            raise Refusal(Flag.non_finite, "a logit is NaN or infinite")
+        documents, number = np.unique(np.concatenate(self._document), return_inverse=True)
+        sizes = None
+        if self._prompts.bytes is not None:
+            of_prompt = np.searchsorted(documents, self._prompts.document)
+            sizes = np.bincount(of_prompt, self._prompts.bytes, len(documents)).astype(int)
+        return Surprisal(found, number, sizes)

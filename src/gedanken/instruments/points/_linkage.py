@@ -1,0 +1,67 @@
+"""Clusters of directions by single linkage at an angle, shared by the counts of clusters and by their tracks."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, Int
+
+LINK = 0.3
+"""Radius of a cluster in units of 1/√β, the kernel's width. A convention of this project."""
+SHARE = 0.02
+"""Share of the points below which a group is not counted as a cluster. A convention of this project."""
+HALF_CIRCLE = 2 / math.pi
+"""Norm of the mean direction of an arc of half a circle: a group below it is a continuum."""
+
+
+def link_angle(beta: float) -> float:
+    """0.3/√β in rad."""
+    return LINK / math.sqrt(beta)
+
+
+def linked(unit: Float[np.ndarray, "n d"], angle: float) -> Int[np.ndarray, " n"]:
+    """The number of each point's group, by single linkage: neighbours within `angle` belong together.
+
+    On the circle from sorted angles, O(n log n); else from one n × n table of bits, O(n²d): n of a few thousand at most.
+    """
+    return _linked_circle(unit, angle) if unit.shape[1] == 2 else _linked_pairs(unit, angle)
+
+
+def _linked_circle(unit: Float[np.ndarray, "n 2"], angle: float) -> Int[np.ndarray, " n"]:
+    angles = np.arctan2(unit[:, 1], unit[:, 0])
+    order = np.argsort(angles, kind="stable")
+    gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi) > angle
+    groups = np.concatenate([[0], np.cumsum(gaps[:-1])])
+    if not gaps[-1]:
+        groups[groups == groups[-1]] = 0  # the last group goes on beyond the turn
+    labels = np.empty(len(unit), int)
+    labels[order] = groups
+    return labels
+
+
+def _linked_pairs(unit: Float[np.ndarray, "n d"], angle: float) -> Int[np.ndarray, " n"]:
+    near = unit @ unit.T >= math.cos(angle)
+    labels, free, group = np.full(len(unit), -1), np.ones(len(unit), bool), 0
+    for first in range(len(unit)):
+        if not free[first]:
+            continue
+        front = np.array([first])
+        free[first] = False
+        while len(front):
+            labels[front] = group
+            front = np.flatnonzero(near[front].any(axis=0) & free)
+            free[front] = False
+        group += 1
+    return labels
+
+
+def counted(labels: Int[np.ndarray, " n"], share: float) -> list[int]:
+    """The groups that hold at least `share` of the points (two at least), the largest first."""
+    groups, sizes = np.unique(labels, return_counts=True)
+    enough = sizes >= max(share * len(labels), 2)
+    order = np.argsort(-sizes[enough], kind="stable")
+    return [int(group) for group in groups[enough][order]]
+
+
+def is_diffuse(unit: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], groups: list[int]) -> bool:
+    """Whether one of the groups spreads over more than half a circle."""
+    return any(float(np.linalg.norm(unit[labels == group].mean(axis=0))) < HALF_CIRCLE for group in groups)

@@ -1,0 +1,118 @@
+"""Local dimension of activations: how the distance to near tokens grows with their number.
+
+What. In D dimensions of locally uniform density, ratios μ of the distances to a token's 2k-th and k-th neighbour follow a
+law in which D alone is unknown; token_intrinsic_dimension is its maximum-likelihood value where it is the same over at
+least three octaves of k (within 15 %), from the finest such plateau. token_dimension_two_nn is the value at k = 1, the
+smallest scale, whether there is a plateau or not; token_dimension_by_scale all of them. Unit 1.
+
+Reads. stream: points of the report half, first positions left out, at most 2,048 of them; rows that repeat another
+are left out. Neighbours are sought in other prompts only: those in the same one are near because they are near in
+the text.
+
+Null. On request, every coordinate in a random order of its own: tokens then fill as many dimensions as coordinates allow.
+
+Fails when. There are fewer than 2,000 rows, or no plateau. Above ten dimensions the value is too low for so few rows
+(20 reads as 17). Errors leave out groups of prompts, but not the neighbours they were to others.
+
+Reference. k = 1 [@facco2017estimating, eq. 3]; any k [@denti2022generalized, eq. 7]; neighbours near in time
+left out [@theiler1986spurious].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Symmetry, Variable
+from gedanken.instruments.stream._known import stream_of
+from gedanken.instruments.stream._prompts import OF_STREAMS, Rows, rows_of, valued
+from gedanken.instruments.stream_nulls import STREAM_PERMUTATION
+from gedanken.kinds import Kind, Stream
+from gedanken.status import Flag, Refusal
+from gedanken.theory import intrinsic_dimension as theory
+from gedanken.theory import jackknife
+
+
+@final
+@dataclass(frozen=True)
+class TokenIntrinsicDimension(Instrument):
+    """Dimension from neighbour ratios. `least` and `most` rows; `spread` tolerated over a plateau."""
+
+    least: int = 2000
+    """Rows below which it is refused (latent-object-permanence, §2.7)."""
+    most: int = 2048
+    spread: float = 0.15
+
+    reads = Kind.stream
+    variables = (
+        Variable("token_intrinsic_dimension", "D", "1", "local dimension where it does not depend on the scale",
+                 (0, None), scale="log"),
+        Variable("token_dimension_two_nn", "D₁", "1", "local dimension from the two nearest tokens", (0, None),
+                 scale="log"),
+        Variable("token_dimension_by_scale", "D(k)", "1", "local dimension, against the nearer neighbour's number k",
+                 (0, None), scale="log", curve=True, no_null="the null of the value tells what no structure gives"),
+    )  # fmt: skip
+    symmetries = OF_STREAMS | {Symmetry.scale}
+    exchangeable = "prompt"
+    data_null = STREAM_PERMUTATION
+
+    def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
+        rows = _distinct(rows_of(array, least=self.least))
+        if len(rows.points) < self.least:
+            raise Refusal(Flag.too_small, f"{len(rows.points)} distinct rows, where {self.least} are needed")
+        flags = rows.flags
+        if len(rows.points) > self.most:
+            rows, flags = _taken(rows, np.arange(self.most) * len(rows.points) // self.most), (*flags, Flag.sampled)
+        if np.bincount(rows.prompt).max() > len(rows.points) - 2 * theory.SCALES[-1]:
+            raise Refusal(Flag.too_small, "too few tokens in other prompts")
+        points = rows.points - rows.points.mean(axis=0)
+        distances = theory.neighbour_distances(points, 2 * theory.SCALES[-1], rows.prompt)
+        found = np.array([self._at(distances, k, rows) for k in theory.SCALES])
+        n, whole = len(points), found[:, -1]
+        errors = np.array([jackknife.stderr(values) for values in found[:, :-1]])
+        plateau = theory.plateau(whole, self.spread)
+        over = found[plateau].mean(axis=0) if plateau is not None else None
+        return {
+            "token_intrinsic_dimension": Refusal(Flag.no_plateau)
+            if over is None
+            else valued(over[-1], over[:-1], n, flags),
+            "token_dimension_two_nn": valued(whole[0], found[0, :-1], n, flags),
+            "token_dimension_by_scale": Curve(
+                np.array(theory.SCALES, float), whole, whole - 2 * errors, whole + 2 * errors, n=n, flags=flags
+            ),
+        }
+
+    def _at(self, distances: np.ndarray, k: int, rows: Rows) -> np.ndarray:
+        """D at one scale with each group left out, and with none."""
+        ratios = np.log(distances[:, 2 * k - 1] / distances[:, k - 1])
+        if not np.any(ratios > 0):
+            raise Refusal(Flag.constant, "every token is as far from the next as from the one after")
+        dimension = theory.gride(ratios, k)
+        scores, curvature = theory.gride_score(ratios, k, dimension)
+        score, curve = rows.sums(scores), rows.sums(curvature)
+        # One Newton step from the full estimate, where all scores sum to zero.
+        return np.append(dimension - (score.sum() - score) / (curve.sum() - curve), dimension)
+
+    def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
+        for d in (2, 5):
+            ball = theory.ball(2460, d, rng) @ np.linalg.qr(rng.standard_normal((8, d)))[0].T
+            expected = dict.fromkeys((v.name for v in self.variables), (float(d), 0.1 * d))
+            expected["token_dimension_by_scale"] = (float(d), 0.2 * d)
+            # stderr of a scale is D/√N = 2 %; the edge lowers D by a share of points near it, (2k/N)^(1/D).
+            yield KnownCase(f"ball in {d} dimensions", stream_of(ball), expected, "10 % at 2,000 points (acceptance)")
+
+
+def _distinct(rows: Rows) -> Rows:
+    """The first of rows that are equal to the last bit."""
+    if not len(rows.points):
+        return rows
+    plain = np.ascontiguousarray(rows.points)
+    first = np.unique(plain.view(np.dtype((np.void, plain.shape[1] * 8))).ravel(), return_index=True)[1]
+    return rows if len(first) == len(plain) else _taken(rows, np.sort(first))
+
+
+def _taken(rows: Rows, index: np.ndarray) -> Rows:
+    group = np.unique(rows.group[index], return_inverse=True)[1]
+    found = replace(rows, points=rows.points[index], prompt=rows.prompt[index])
+    return replace(found, group=group, groups=int(group[-1]) + 1)

@@ -1,0 +1,1 @@
+"""Interventions: a model changed on purpose. They take lists (of layers, of heads), never tables."""

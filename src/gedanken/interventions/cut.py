@@ -1,0 +1,66 @@
+"""Cut: blocks taken out of a model for good, and the model written so that `AutoModel.from_pretrained` loads it."""
+
+from collections.abc import Collection
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from gedanken.interventions.skip import decoder_blocks
+from gedanken.measurements.store import write_whole
+from gedanken.status import Failure
+
+
+def cut(model: torch.nn.Module, removed: Collection[int]) -> None:
+    """Take blocks out of a transformers model, in place: the module list, the numbers of the rest, the configuration.
+
+    Raises Failure if a layer does not exist or none would be left.
+    """
+    blocks = decoder_blocks(model)
+    if not set(removed) <= set(range(len(blocks))):
+        raise Failure(f"There are blocks 0 to {len(blocks) - 1}, and {sorted(removed)} were to be removed.")
+    kept = [layer for layer in range(len(blocks)) if layer not in set(removed)]
+    if not kept:
+        raise Failure(f"All {len(blocks)} blocks were to be removed.")
+    place, _, _ = blocks[0].name.rpartition(".")
+    parent, _, name = place.rpartition(".")
+    modules = [model.get_submodule(blocks[layer].name) for layer in kept]
+    model.get_submodule(parent)._modules[name] = torch.nn.ModuleList(modules)
+    for layer, module in enumerate(modules):
+        for part in module.modules():
+            if "layer_idx" in vars(part):
+                part.layer_idx = layer
+    for key, value in list(model.config.to_dict().items()):
+        if isinstance(value, list) and len(value) == len(blocks):  # one entry a layer, as in layer_types
+            setattr(model.config, key, [value[layer] for layer in kept])
+    model.config.num_hidden_layers = len(kept)
+
+
+def save(
+    model: torch.nn.Module, tokenizer, folder: Path, *, origin: str, removed: Collection[int], layers: int
+) -> None:
+    """Write a cut model, its tokenizer (None: none) and the list of its layers. Raises Failure if that is not possible."""
+    try:
+        model.save_pretrained(folder)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(folder)
+        write_whole(folder / "layers.yaml", layer_list(origin, removed, layers).encode())
+    except OSError as broken:
+        raise Failure(
+            f"Could not write {folder}: {broken.strerror or broken}.", "name another folder with --out"
+        ) from broken
+
+
+def layer_list(origin: str, removed: Collection[int], layers: int) -> str:
+    """The kept layers as slices, in the notation of mergekit's passthrough merges [@goddard2024mergekit]."""
+    kept = [layer for layer in range(layers) if layer not in set(removed)]
+    stretches = []
+    for _, group in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0]):
+        run = [layer for _, layer in group]
+        stretches.append((run[0], run[-1] + 1))
+    lines = [
+        line
+        for first, end in stretches
+        for line in ("- sources:", f"  - model: {origin}", f"    layer_range: [{first}, {end}]")
+    ]
+    return "\n".join(["merge_method: passthrough", "slices:", *lines]) + "\n"
