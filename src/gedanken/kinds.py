@@ -4,7 +4,7 @@ Each is an array, or a small reduction of arrays with what is needed to read it 
 models, files or tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -194,3 +194,54 @@ class Surprisal:
     nats: Float[np.ndarray, " token"]
     document: Int[np.ndarray, " token"]
     bytes: Int[np.ndarray, " documents"] | None = None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Queries and keys of one head in one prompt, exactly as they enter the dot product.
+
+    Logits are z = scale·q·k, passed through softcap·tanh(z/softcap) where there is a cap, plus `bias` (broadcast to query
+    × key). Query i sees the keys start[i] ≤ j < stop[i], of those only the `visible` ones if that is given. `sink` is
+    the logit of one more state, which has no key.
+    """
+
+    query: Float[np.ndarray, "query d"]
+    key: Float[np.ndarray, "key d"]
+    scale: float
+    start: Int[np.ndarray, " query"]
+    stop: Int[np.ndarray, " query"]
+    visible: Bool[np.ndarray, "query key"] | None = None
+    bias: Float[np.ndarray, "_query _key"] | None = None
+    softcap: float | None = None
+    sink: float | None = None
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Canonical ensembles of the rows (queries) of one head, over a grid of temperatures: sums by group of prompts.
+
+    `temperatures` are τ = T'/T, in units of the head's own `temperature` T = 1/scale. Rows with one visible state are
+    counted in `alone` and otherwise left out. Every sum has the groups along its first axis (at most GROUPS; prompt g
+    belongs to group g mod GROUPS), and adding two ensembles adds them:
+
+    - `sums[name]`, group × temperature: sums over rows. entropy S, log_partition ln Z, logit ⟨z⟩_p (of z at T, not τ),
+      heat_capacity C = Var_p(z/τ), their shares entropy_share S/ln n and heat_capacity_share C/C_max(n); the same with
+      `_without` (the first key removed and p renormalised); sink (p of the first key); schottky_share and
+      schottky_mean_share (C of the two-level row with the row's gap, over C_max).
+    - `counts[name]`, group: rows, rows_without, sink_rows, prompts, alone, and sums over rows of uniform_mean (mean z),
+      uniform_variance, gap, gap_mean.
+    - `by_n[name]`, group × bin of n: rows, log_n (sum of ln n), freedom Σ(n − 1), squares ΣΣ(z − z̄_row)².
+    - `spreads[name]`, three arrays (weight, mean, squared deviations) that start with the group: energy (u/τ of rows,
+      by temperature), prompt_energy (the same of prompts' means, weighted by rows) and landscape (z of all row–key pairs).
+    - `dipoles[name]`, group, over an even sample of rows, empty where `no_dipoles` says why: see instruments.
+    """
+
+    temperatures: Float[np.ndarray, " temperature"]
+    temperature: float
+    dimension: int
+    sums: Mapping[str, Float[np.ndarray, "group temperature"]]
+    counts: Mapping[str, Float[np.ndarray, " group"]]
+    by_n: Mapping[str, Float[np.ndarray, "group bin"]]
+    spreads: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+    dipoles: Mapping[str, Float[np.ndarray, " group"]]
+    no_dipoles: str = ""

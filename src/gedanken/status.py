@@ -37,6 +37,8 @@ class Flag(StrEnum):
     no_plateau = "no_plateau", "the estimate drifts over the scales, so there is no one value"
     not_visible = "not_visible", "the model does not show this"
     not_causal = "not_causal", "the model does not predict the next token"
+    no_agreement = "no_agreement", "the estimators of the depth lie more than a layer apart"
+    no_bytes = "no_bytes", "it is not known how many bytes of text the tokens stand for"
     # said beside a value
     constant_coordinates = "constant_coordinates", "coordinates that never vary were left out"
     below_resolution = "below_resolution", "the value lies below what double precision resolves here"

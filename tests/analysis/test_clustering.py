@@ -109,6 +109,13 @@ def test_count_probability_and_map():
     assert mode_selection.count_map(runs.clear()).is_empty()
 
 
+def test_leading_degree_counts_components():
+    power = np.array([0.0, 0.03, 0.025, 0.001])
+    assert mode_selection.leading_degree(power, 3) == 3  # 7 · 0.025 against 5 · 0.03
+    assert mode_selection.leading_degree(power, 3, per_component=True) == 2
+    assert mode_selection.leading_degree(power, 2) == 2
+
+
 def test_agreement_with_published_counts():
     rng, published = RNG(5), {2: 42, 3: 213, 4: 5}
     alike = rng.choice([2, 3, 4], 200, p=[42 / 260, 213 / 260, 5 / 260])

@@ -1,7 +1,8 @@
 """Two processes that share a model's shards: the first one writes, and what it writes is what one process would."""
 
-import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -9,48 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import torch.distributed as dist  # noqa: E402
-import torch.multiprocessing as mp  # noqa: E402
 from polars.testing import assert_frame_equal  # noqa: E402
 
 import gedanken as gd  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this torch was built without torch.distributed")
-FOLDER = Path(__file__).parent
-
-
-def train_sharded(rank: int, port: int, lab: str, way: str) -> None:
-    import sys
-
-    sys.path.insert(0, str(FOLDER))
-    import models
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
-    from torch.distributed.tensor import Shard, distribute_module, distribute_tensor
-
-    torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=2)
-    torch.manual_seed(0)
-    model = models.Small()
-    mesh = init_device_mesh("cpu", (2,))
-    if way == "fsdp":
-        for layer in model.model.layers:
-            fully_shard(layer, mesh=mesh)
-        fully_shard(model, mesh=mesh)
-    else:
-
-        def shard(name, module, mesh):
-            for key, parameter in list(module.named_parameters(recurse=False)):
-                placed = distribute_tensor(parameter.detach(), mesh, [Shard(0)])
-                module.register_parameter(key, torch.nn.Parameter(placed))
-
-        distribute_module(model, mesh, shard)
-    with gd.Monitor(lab, "sharded", every=1, gradients_every=1, updates_every=1) as monitor:
-        if way == "fsdp":
-            models.train(model, monitor, 2)
-        else:
-            monitor(model, 0, 0)
-    dist.destroy_process_group()
 
 
 def free_port() -> int:
@@ -62,7 +26,9 @@ def free_port() -> int:
 @pytest.mark.parametrize("way", ["fsdp", "dtensor"])
 def test_sharded_weights_are_gathered_and_written_once(models, small, tmp_path, way):
     lab = gd.Lab(tmp_path)
-    mp.spawn(train_sharded, (free_port(), str(tmp_path), way), nprocs=2)
+    script = Path(__file__).with_name("sharded.py")
+    told = subprocess.run([sys.executable, script, str(free_port()), tmp_path, way], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
     steps = 2 if way == "fsdp" else 0
     with gd.Monitor(lab, "whole", every=1, gradients_every=1, updates_every=1) as monitor:
         if steps:

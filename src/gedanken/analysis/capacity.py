@@ -71,7 +71,12 @@ def packing_cells(lab: Lab) -> pl.DataFrame:
     settings = lab.runs.select("run", pl.col("configuration").str.json_decode(told).alias("recipe"))
     sites = lab.sites.select("run", "step", "site", d="cols", k="rows")
     cells = exact.join(sites, on=["run", "step", "site"], how="inner", nulls_equal=True).join(settings, on="run")
-    return cells.select("d", "k", pl.col("value").alias("epsilon"), "run", "recipe").unnest("recipe").sort("d", "k").collect()
+    return (
+        cells.select("d", "k", pl.col("value").alias("epsilon"), "run", "recipe")
+        .unnest("recipe")
+        .sort("d", "k")
+        .collect()
+    )
 
 
 def beside(cells: pl.DataFrame) -> pl.DataFrame:

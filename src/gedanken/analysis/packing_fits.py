@@ -130,7 +130,7 @@ def fit(cells: pl.DataFrame, name: str) -> Fit:
         )
     except RuntimeError as error:
         raise Failure(f"No fit of the form {name} to these cells was found: {error}.") from error
-    form = Form(*found, relative=shape.relative, domain=((int(d.min()), int(d.max())), int(k.max())))
+    form = Form(*map(float, found), relative=shape.relative, domain=((int(d.min()), int(d.max())), int(k.max())))
     return Fit(
         name,
         dict(zip(shape.names, map(float, found), strict=True)),

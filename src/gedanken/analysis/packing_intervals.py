@@ -106,7 +106,10 @@ def share_within_dimension(cells: pl.DataFrame, name: str = "jl") -> float:
 
 
 def resampled(
-    cells: pl.DataFrame, statistic: Callable[[pl.DataFrame], Iterable[float]], rng: np.random.Generator, draws: int = DRAWS
+    cells: pl.DataFrame,
+    statistic: Callable[[pl.DataFrame], Iterable[float]],
+    rng: np.random.Generator,
+    draws: int = DRAWS,
 ) -> Float[np.ndarray, "draws m"]:
     """`statistic` of cells whose dimensions d are drawn with replacement, `draws` times.
 

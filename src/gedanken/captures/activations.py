@@ -21,7 +21,7 @@ from gedanken.captures.base import Capture
 from gedanken.captures.blocks import Block
 from gedanken.captures.forward import Batch, Observer
 from gedanken.captures.stream_sums import StreamSums
-from gedanken.kinds import FIRST_POSITIONS, Kind, Stream, Trajectory
+from gedanken.kinds import FIRST_POSITIONS, Kind, Moments, Stream, Trajectory
 from gedanken.site import Site
 from gedanken.sources.prompts import Prompts
 from gedanken.status import Flag, Refusal
@@ -29,8 +29,8 @@ from gedanken.status import Flag, Refusal
 RESERVOIR = 4096
 """Tokens kept as points at most."""
 
-_WITH_POINTS = frozenset({Kind.stream, Kind.points, Kind.moments, Kind.spectrum})
-_MOMENTS_ONLY = frozenset({Kind.stream, Kind.spectrum})
+_OF_STATE = frozenset({Kind.stream, Kind.points, Kind.moments, Kind.spectrum})
+_OF_SUMS = frozenset({Kind.spectrum})
 
 
 @dataclass
@@ -50,21 +50,18 @@ class _Call:
     parallel: bool = False
 
 
-@dataclass
 class _Place:
-    """What is kept of one site."""
+    """What is kept of one site: of a state everything, elsewhere the sums of the second half alone."""
 
-    fit: StreamSums
-    report: StreamSums
-    excluded: StreamSums
-    points: np.ndarray
-
-    def of_half(self, half: str) -> StreamSums:
-        return self.fit if half == "fit" else self.report
+    def __init__(self, width: int, rows: int, state: bool):
+        self.report, self.state = StreamSums(width), state
+        self.fit, self.excluded = StreamSums(width), StreamSums(width)
+        self.points = np.full((rows, width), np.nan, np.float32) if state else np.zeros((0, width), np.float32)
 
 
 class StreamObserver(Observer):
-    """Sums and a reservoir of points at every wanted site of the given blocks."""
+    """Sums at every wanted site of the given blocks; at the states (what enters the first block and what leaves each) also
+    those of the first half, and a reservoir of points."""
 
     def __init__(self, blocks: list[Block], prompts: Prompts, wanted: Callable[[Site], bool], dtype: str):
         self._blocks, self._dtype = blocks, dtype
@@ -72,7 +69,12 @@ class StreamObserver(Observer):
         self._start, self.prompt, self.position = _reservoir(prompts)
         self._stacks = {block.stack: block.width for block in blocks}
         self._layers = {stack: sum(b.passes for b in blocks if b.stack == stack) for stack in self._stacks}
-        self._places = {site: self._empty(site) for site in self._sites() if wanted(site) or _in_wanted(site, wanted)}
+        self._places = {
+            site: _Place(self._stacks[site.stack], len(self.prompt), _is_state(site))
+            for site in self._sites()
+            if wanted(site) or _on_wanted_path(site, wanted)
+        }
+        self._seen = dict.fromkeys(self._places, False)
         self._wanted = wanted
         self._handles: list[Any] = []
         self._staged: dict[Site, torch.Tensor] = {}
@@ -92,13 +94,6 @@ class StreamObserver(Observer):
                 if block.mlp_end:
                     yield Site("mlp", "mlp_out", layer, stack)
                 yield Site("resid", "resid_post", layer, stack)
-
-    def _empty(self, site: Site) -> _Place:
-        width = self._stacks[site.stack]
-        rows = len(self.prompt) if _has_points(site) else 0
-        return _Place(
-            StreamSums(width), StreamSums(width), StreamSums(width), np.full((rows, width), np.nan, np.float32)
-        )
 
     # hooks
 
@@ -199,12 +194,15 @@ class StreamObserver(Observer):
             width = self._stacks[site.stack]
             if tensor.numel() != mask.numel() * width:
                 return
+            self._seen[site] = True
             rows, at = tensor.reshape(-1, width), self._places[site]
-            at.of_half(batch.half).add(rows[kept.to(rows.device)])
             if batch.half == "report":
+                at.report.add(rows[kept.to(rows.device)])
+            if at.state and batch.half == "fit":
+                at.fit.add(rows[kept.to(rows.device)])
+            elif at.state:
                 at.excluded.add(rows[first.to(rows.device)])
-                if len(at.points):
-                    self._keep(at.points, tensor.reshape(*mask.shape, width), batch.prompts, lengths)
+                self._keep(at.points, tensor.reshape(*mask.shape, width), batch.prompts, lengths)
 
         if batch.tokens.device.type == "cpu":
             with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -226,18 +224,17 @@ class StreamObserver(Observer):
         return found + [self._path_capture(site) for site in paths if self._wanted(site)]
 
     def _capture(self, site: Site) -> Capture:
-        kinds = _WITH_POINTS if _has_points(site) and len(self.prompt) else _MOMENTS_ONLY
-        width = self._stacks[site.stack]
+        width, state = self._stacks[site.stack], _is_state(site)
         return Capture(
             site=site,
-            kind=Kind.stream,
-            kinds=kinds,
+            kind=Kind.stream if state else Kind.moments,
+            kinds=_OF_STATE if state else _OF_SUMS,
             rows=self._kept_tokens,
             cols=width,
             dtype=self._dtype,
             raw_name=str(site),
             notes=(),
-            read=lambda: self.stream(site),
+            read=lambda: self.stream(site) if state else self.moments(site),
             flops=SPECTRA * width**3,
         )
 
@@ -254,26 +251,19 @@ class StreamObserver(Observer):
             read=lambda: self.trajectory(site.stack),
         )
 
-    def stream(self, site: Site) -> Stream:
-        """What was kept at a site. Raises Refusal: `not_visible`, `too_small`, `non_finite`."""
+    def moments(self, site: Site) -> Moments:
+        """The sums at a site over the second half. Raises Refusal: `not_visible`, `too_small`, `non_finite`."""
         place = self._places[site]
-        none = np.zeros((0, place.fit.width))
-        absolute, fit = place.fit.mean_absolute, place.fit.moments(none)
-        report, excluded = place.report.moments(place.points), place.excluded.moments(none)
-        if report.n == 0 and excluded.n == 0:
+        if not self._seen[site]:
             raise Refusal(Flag.not_visible, f"the pass shows no {site.part} in this block: {_WHY[site.part]}")
-        if report.n < 2 or fit.n < 2:
-            raise Refusal(
-                Flag.too_small, f"{fit.n} and {report.n} tokens behind the first {FIRST_POSITIONS} of a prompt"
-            )
-        sums = (fit.total, report.total, excluded.total, np.diagonal(report.second), np.diagonal(fit.second))
-        if not all(np.isfinite(values).all() for values in sums):
-            raise Refusal(Flag.non_finite, f"an activation at {site} is NaN or infinite")
-        return Stream(fit, report, excluded, absolute, place.points, *self._addresses(place))
+        return _usable(place.report.moments(place.points), site)
 
-    def _addresses(self, place: _Place) -> tuple[np.ndarray, np.ndarray]:
-        count = len(place.points)
-        return self.prompt[:count], self.position[:count]
+    def stream(self, site: Site) -> Stream:
+        """What was kept at a state. Raises Refusal: `not_visible`, `too_small`, `non_finite`."""
+        report, place = self.moments(site), self._places[site]
+        none = place.points[:0]
+        fit, excluded = _usable(place.fit.moments(none), site), place.excluded.moments(none)
+        return Stream(fit, report, excluded, place.fit.mean_absolute, place.points, self.prompt, self.position)
 
     def trajectory(self, stack: str | None) -> Trajectory:
         """The reservoir over depth. Raises Refusal(non_finite) if it is not finite at every state."""
@@ -283,6 +273,15 @@ class StreamObserver(Observer):
             if not np.isfinite(state).all():
                 raise Refusal(Flag.non_finite, f"an activation at {site} is NaN or infinite")
         return Trajectory(states, np.linspace(0.0, 1.0, len(states)), self.prompt, self.position)
+
+
+def _usable(moments: Moments, site: Site) -> Moments:
+    """Raises Refusal if they are of fewer than two tokens, or not finite."""
+    if moments.n < 2:
+        raise Refusal(Flag.too_small, f"{moments.n} tokens behind the first {FIRST_POSITIONS} of their prompts")
+    if not (np.isfinite(moments.total).all() and np.isfinite(np.trace(moments.second))):
+        raise Refusal(Flag.non_finite, f"an activation at {site} is NaN or infinite")
+    return moments
 
 
 SPECTRA = 10.0
@@ -303,13 +302,13 @@ def _path(stack: str | None, layers: int) -> list[Site]:
     return [first, *(Site("resid", "resid_post", layer, stack) for layer in range(layers))]
 
 
-def _has_points(site: Site) -> bool:
+def _is_state(site: Site) -> bool:
     return site.part == "resid_post" or (site.part == "resid_pre" and site.layer == 0)
 
 
-def _in_wanted(site: Site, wanted: Callable[[Site], bool]) -> bool:
+def _on_wanted_path(site: Site, wanted: Callable[[Site], bool]) -> bool:
     """Whether a site is needed for a path over depth that is wanted."""
-    return _has_points(site) and wanted(Site("stream", "resid_post", stack=site.stack))
+    return _is_state(site) and wanted(Site("stream", "resid_post", stack=site.stack))
 
 
 def _reservoir(prompts: Prompts) -> tuple[dict[int, int], np.ndarray, np.ndarray]:

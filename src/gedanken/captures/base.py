@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gedanken.kinds import Factors, Kind, Pair, Stream, Surprisal, Trajectory
+from gedanken.kinds import Factors, Kind, Moments, Pair, Stream, Surprisal, Trajectory
 from gedanken.site import Site
 
 
@@ -26,7 +26,7 @@ class Capture:
     dtype: str
     raw_name: str
     notes: tuple[str, ...]
-    read: Callable[[], np.ndarray | Factors | Pair | Stream | Trajectory | Surprisal]
+    read: Callable[[], np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Surprisal]
     rank_bound: int | None = None
     flops: float | None = None
 

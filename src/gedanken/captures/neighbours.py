@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from gedanken.captures import point_moments
 from gedanken.captures.reduce import row_blocks
@@ -14,6 +14,8 @@ from gedanken.theory.cosines import PairCosines, pair_cosines
 
 BLOCK_ENTRIES = 1 << 25
 """Cosines held at a time: 128 MB in float32."""
+NEAR_DUPLICATE = 0.99
+"""A cosine above which two rows count as one: what tokens that were never trained show."""
 WITHIN = 1000
 """How far the ids of a matched pair may be from those of the pair: tokens of similar rank in a vocabulary that is
 ordered by frequency, as byte-pair merges are."""
@@ -24,7 +26,7 @@ class Directions:
     """The unit rows of a token table in float32; rows of norm zero stay zero, and `there` is False for them."""
 
     unit: Float[np.ndarray, "V d"]
-    there: np.ndarray
+    there: Bool[np.ndarray, " V"]
 
     @classmethod
     def of(cls, table: Float[np.ndarray, "V d"]) -> "Directions":
@@ -105,15 +107,18 @@ class Directions:
         kept = (ends[0] != ends[1]) & self.there[ends[0]] & self.there[ends[1]]
         return np.einsum("ij,ij->i", self.unit[ends[0][kept]], self.unit[ends[1][kept]]).astype(np.float64)
 
-    def nearest_of_all(self) -> Iterator[tuple[int, Int[np.ndarray, " rows"]]]:
-        """By blocks of rows: the first row, and the nearest neighbour of each (of zero rows: −1). Costs 2V²d."""
+    def blocks(self) -> Iterator[tuple[int, Float[np.ndarray, "rows V"]]]:
+        """By blocks of rows: the first row, and the cosines of each with every row. Costs 2V²d.
+
+        −2 stands for a row with itself, and with rows of norm zero.
+        """
         step = max(1, BLOCK_ENTRIES // len(self.unit))
         absent = np.flatnonzero(~self.there)
         for start in range(0, len(self.unit), step):
             product = self.unit[start : start + step] @ self.unit.T
             product[np.arange(len(product)), start + np.arange(len(product))] = -2
             product[:, absent] = -2
-            yield start, np.where(self.there[start : start + step], product.argmax(axis=1), -1)
+            yield start, product
 
     def followers(self, progress=None) -> Int[np.ndarray, " V"]:
         """How many rows have each row as their nearest neighbour: the in-degrees, which add up to the rows not zero.
@@ -121,11 +126,26 @@ class Directions:
         progress: called with rows done and in all.
         """
         counts = np.zeros(len(self.unit), np.int64)
-        for start, nearest in self.nearest_of_all():
-            counts += np.bincount(nearest[nearest >= 0], minlength=len(counts))
+        for start, product in self.blocks():
+            followed = product.argmax(axis=1)[self.there[start : start + len(product)]]
+            counts += np.bincount(followed, minlength=len(counts))
             if progress:
-                progress(start + len(nearest), len(self.unit))
+                progress(start + len(product), len(self.unit))
         return counts
+
+    def distinct(self, most: float = NEAR_DUPLICATE, progress=None) -> Bool[np.ndarray, " V"]:
+        """Which rows are not zero and have no earlier row nearer than `most`: one of each near-duplicate group stays.
+
+        progress: called with rows done and in all.
+        """
+        kept = self.there.copy()
+        for start, product in self.blocks():
+            rows = np.arange(start, start + len(product))
+            earlier = np.arange(len(self.unit)) < rows[:, None]
+            kept[rows] &= ~((product > most) & earlier).any(axis=1)
+            if progress:
+                progress(start + len(product), len(self.unit))
+        return kept
 
     def _row(self, row: int) -> Float[np.ndarray, " d"]:
         if not self.there[row]:

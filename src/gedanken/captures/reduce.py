@@ -20,19 +20,20 @@ BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
 
 
-Raw = np.ndarray | Factors | Pair | Stream | Trajectory | Surprisal
+Raw = np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Surprisal
 
 
 def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] = ()):
-    """The raw object as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW, of a stream that of the
-    centred covariance of its second half, while its points and moments are those of its reservoir.
+    """The raw object as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW, of moments that
+    of the centred covariance. Of a stream, the spectrum is that of its second half's moments, while points and moments are
+    those of its reservoir.
 
     `notes` are the capture's: `quantised` and `untied` are handed on to what reads the reduction.
     Raises Refusal where the object has no such reduction (see `spectrum` and `point_moments.accumulate`).
     """
     quantised = "quantised" in notes
-    if isinstance(raw, Stream) and kind == Kind.spectrum:
-        return covariance_spectrum(raw.report)
+    if isinstance(raw, Stream | Moments) and kind == Kind.spectrum:
+        return covariance_spectrum(raw.report if isinstance(raw, Stream) else raw)
     if isinstance(raw, Stream) and kind in (Kind.points, Kind.moments):
         raw = raw.points[raw.kept]
     match kind:

@@ -1,5 +1,7 @@
 """gedanken embedding: which tokens of a model's table lie near which."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -30,7 +32,7 @@ def neighbours(
     row = found.row(token)
     with _as_failures():
         rows = found.listed(found.directions.neighbours(row, count))
-        show(rows, as_json, title=f"nearest to {found.name(row)}; {found.boundary}")
+    _show(rows, as_json, f"nearest to {found.name(row)}; {found.boundary}")
 
 
 @app.command()
@@ -52,7 +54,7 @@ def pair(
         matched = found.directions.matched_cosines(*rows, MATCHED, np.random.default_rng(seed))
     told = {"one": found.name(rows[0]), "other": found.name(rows[1]), "cosine": cosine, "epsilon": found.edge}
     told |= {"beyond_epsilon": cosine > found.edge, "random_pairs_above": float(np.mean(matched >= cosine))}
-    show([told], as_json, title=found.boundary)
+    _show([told], as_json, found.boundary)
 
 
 @app.command()
@@ -71,7 +73,7 @@ def analogy(
     with _as_failures():
         nearest = found.directions.nearest(found.directions.analogy(*rows), count, found.containing(rows))
     title = f"{found.name(rows[0])} − {found.name(rows[1])} + {found.name(rows[2])}; {found.boundary}"
-    show(found.listed(nearest), as_json, title=title)
+    _show(found.listed(nearest), as_json, title)
 
 
 @app.command()
@@ -92,7 +94,7 @@ def hubs(
     rows = [{"token": found.text(row), "id": int(row), "followers": int(followers[row])} for row in first]
     followed = int(np.count_nonzero(followers))
     title = f"most followed; {followed:,} of {len(followers):,} tokens are the nearest neighbour of another"
-    show(rows, as_json, title=title)
+    _show(rows, as_json, title)
 
 
 class _Table:
@@ -150,12 +152,16 @@ class _Table:
         return self.vocabulary.containing([self.text(row) for row in rows]) + rows
 
 
-class _as_failures:
+@contextmanager
+def _as_failures() -> Iterator[None]:
     """A refusal of a whole table or row ends the command with its sentence."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Failure(refusal.sentence) from refusal
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, Refusal):
-            raise Failure(error.sentence) from error
+def _show(rows: list[dict], as_json: bool, sentence: str) -> None:
+    if not as_json:
+        typer.echo(sentence)
+    show(rows, as_json)

@@ -6,7 +6,21 @@ from typing import Annotated
 import typer
 
 from gedanken import __version__
-from gedanken.cli import cite, compare, demo, embedding, instruments, pack, query, report, runs, scan, study, train
+from gedanken.cli import (
+    cite,
+    compare,
+    demo,
+    embedding,
+    instruments,
+    pack,
+    prune,
+    query,
+    report,
+    runs,
+    scan,
+    study,
+    train,
+)
 from gedanken.status import Failure
 
 app = typer.Typer(
@@ -22,6 +36,7 @@ app.command("scan")(scan.scan)
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.command("prune")(prune.prune)
 app.command("study")(study.study)
 app.command("pack")(pack.pack)
 app.command("report")(report.report)

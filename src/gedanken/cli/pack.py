@@ -31,7 +31,9 @@ def pack(
     changes = {name: value for name, value in changes.items() if value is not None}
     steps = () if every else (0, evaluations)
     wanted = [
-        PackingSource(count, dimension, named(recipe, dimension, **changes), steps=steps, device=device, threads=threads)
+        PackingSource(
+            count, dimension, named(recipe, dimension, **changes), steps=steps, device=device, threads=threads
+        )
         for dimension in d
         for count in k
     ]
@@ -63,4 +65,6 @@ def _show(runs: list[str], lab: str, as_json: bool) -> None:
     cells = packing_cells(Lab(lab))
     columns = ("d", "k", "loss", "p", "epsilon", "least", "welch", "full", "random", "full_k")
     found = beside(cells.filter(pl.col("run").is_in(runs)))
-    show(found.select(columns).to_dicts(), as_json, title="largest |cos|: reached (epsilon), and what it is held against")
+    show(
+        found.select(columns).to_dicts(), as_json, title="largest |cos|: reached (epsilon), and what it is held against"
+    )

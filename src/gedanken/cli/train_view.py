@@ -52,9 +52,6 @@ class View:
             if found:
                 series[step] = {layer: statistics.fmean(layer_values) for layer, layer_values in found.items()}
 
-    def say(self, sentence: str) -> None:
-        typer.echo(sentence, err=True)
-
     @property
     def line(self) -> str:
         """`step 120 of 1000   loss 5.213   6,100 tokens/s   about 140 s left`."""
@@ -130,7 +127,9 @@ def heatmap(title: str, series: Mapping[int, Mapping[int, float]]):
     from rich.text import Text
 
     steps = sorted(series)
-    steps = [steps[i * (len(steps) - 1) // max(COLUMNS - 1, 1)] for i in range(COLUMNS)] if len(steps) > COLUMNS else steps
+    steps = (
+        [steps[i * (len(steps) - 1) // max(COLUMNS - 1, 1)] for i in range(COLUMNS)] if len(steps) > COLUMNS else steps
+    )
     values = [value for step in steps for value in series[step].values()]
     low, high = min(values), max(values)
     text = Text(f"{title}  {low:.3g} (dark) to {high:.3g} (light)\n")

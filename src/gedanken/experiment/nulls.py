@@ -141,8 +141,8 @@ class Shuffled:
     def __init__(self, capture: Capture, raw: Callable, instruments: Iterable[Instrument], count: int, rng):
         self._capture, self._raw, self._count, self._rng = capture, raw, count, rng
         drawn = [instrument for instrument in instruments if count and instrument.data_null is not None]
-        if capture.kind == Kind.stream:
-            # A stream is no table whose entries could be shuffled: surrogates of its covariance are its own instruments'.
+        if capture.kind in (Kind.stream, Kind.moments):
+            # Sums have no entries that could be shuffled: surrogates of a covariance are drawn by instruments of streams.
             drawn = [instrument for instrument in drawn if instrument.reads != Kind.spectrum]
         self._instruments = drawn
 

@@ -9,8 +9,8 @@ from gedanken.experiment.loop import Outcome, Progress, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.instruments.spectrum.tail_goodness import TailGoodness
 from gedanken.measurements.store import Lab
-from gedanken.sources.change import ChangeSource
 from gedanken.sources.base import Source
+from gedanken.sources.change import ChangeSource
 from gedanken.sources.models import open_model
 from gedanken.sources.running import RunningSource
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.instruments.base import Symmetry
-from gedanken.kinds import FIRST_POSITIONS, Kind, Moments, Pair, Spectrum, Stream, Trajectory
+from gedanken.kinds import FIRST_POSITIONS, Kind, Moments, Pair, Spectrum, Stream, Surprisal, Trajectory
 from gedanken.status import Flag, Refusal
 from gedanken.theory import ensembles
 
@@ -83,7 +83,7 @@ def _arrays(made: Any) -> Iterator[np.ndarray]:
     elif isinstance(made, tuple | list):
         for part in made:
             yield from _arrays(part)
-    elif isinstance(made, Spectrum | Moments | Stream | Trajectory):
+    elif isinstance(made, Spectrum | Moments | Stream | Trajectory | Surprisal):
         for part in vars(made).values():
             yield from _arrays(part)
 
@@ -159,6 +159,16 @@ def _trajectory(rows: Raw, preparation: str) -> Trajectory:
     return Trajectory((rows, second, third), np.array([0.0, 0.5, 1.0]), group, np.arange(len(rows)) % 8)
 
 
+def _surprisal(rows: Raw, preparation: str) -> Surprisal:
+    """The absolute entries as nats, row by row, which are the documents, of two bytes for each token."""
+    if rows.size == 0:
+        raise Refusal(Flag.too_small, "no token is predicted")
+    if not np.isfinite(rows).all():
+        raise Refusal(Flag.non_finite)
+    document = np.repeat(np.arange(rows.shape[0]), rows.shape[1])
+    return Surprisal(np.abs(rows).ravel(), document, np.full(rows.shape[0], 2 * rows.shape[1]))
+
+
 _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
     {
         Kind.matrix: _array,
@@ -168,6 +178,7 @@ _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
         Kind.moments: _moments,
         Kind.stream: _stream,
         Kind.trajectory: _trajectory,
+        Kind.surprisal: _surprisal,
     }
 )
 

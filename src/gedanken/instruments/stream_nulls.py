@@ -38,15 +38,18 @@ def surrogate(
 
 
 def _shifted(rows: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    found = np.empty_like(rows)
+    count, d = rows.shape
     starts = np.flatnonzero(np.diff(prompt, prepend=prompt[0] - 1))
-    columns = np.arange(rows.shape[1])
-    for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
-        length = stop - start
-        place = np.arange(length)[:, None] + rng.integers(length, size=rows.shape[1])
-        place[place >= length] -= length
-        found[start:stop] = rows[start:stop][place, columns]
-    return found
+    lengths = np.diff([*starts, count])
+    offsets = (rng.random((len(starts), d), np.float32) * lengths[:, None]).astype(np.int32)
+    # float32 may round up to 1.
+    np.minimum(offsets, lengths[:, None].astype(np.int32) - 1, out=offsets)
+    # Index into the flattened rows: as one gather, several times faster than prompt by prompt.
+    each = np.repeat(np.arange(len(starts)), lengths)
+    place = (np.arange(count) - starts[each]).astype(np.int32)[:, None] + offsets[each]
+    place -= np.where(place >= lengths[each, None], lengths[each, None], 0).astype(np.int32)
+    place += starts[each, None].astype(np.int32)
+    return rows.ravel().take(place.astype(np.intp) * d + np.arange(d))
 
 
 @final

@@ -8,6 +8,7 @@ import torch
 
 from gedanken.interventions.skip import decoder_blocks
 from gedanken.measurements.store import write_whole
+from gedanken.sources.runnable import without_bars
 from gedanken.status import Failure
 
 
@@ -41,7 +42,9 @@ def save(
 ) -> None:
     """Write a cut model, its tokenizer (None: none) and the list of its layers. Raises Failure if that is not possible."""
     try:
-        model.save_pretrained(folder)
+        _forget_quantisation(model)
+        with without_bars():
+            model.save_pretrained(folder)
         if tokenizer is not None:
             tokenizer.save_pretrained(folder)
         write_whole(folder / "layers.yaml", layer_list(origin, removed, layers).encode())
@@ -49,6 +52,14 @@ def save(
         raise Failure(
             f"Could not write {folder}: {broken.strerror or broken}.", "name another folder with --out"
         ) from broken
+
+
+def _forget_quantisation(model: torch.nn.Module) -> None:
+    """A model loaded from a GGUF file holds plain numbers, yet says that it is quantised, and is then not written."""
+    if "hf_quantizer" in vars(model):
+        del model.hf_quantizer
+    if "quantization_config" in vars(model.config):
+        del model.config.quantization_config
 
 
 def layer_list(origin: str, removed: Collection[int], layers: int) -> str:

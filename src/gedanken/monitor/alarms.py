@@ -2,7 +2,7 @@
 
     rank_collapse   stable rank below 2 of a matrix within a block
     invalid_fit     the rank exponent's R² below the 2.5 % point of its own null, at a matrix that has left its start
-    dead_layer      after a fifth of training, every matrix of a layer still looks random and has not moved
+    dead_layer      after a fifth of training, no matrix of a layer has moved, and most of them look random
     spike           ln σ₁ grows by more than 5 median absolute deviations of its own past increments
     bad_matrix      a matrix with a non-finite entry, or one that has become zero
     divergence      a loss that is not finite, or above that of the untrained model
@@ -134,22 +134,23 @@ class Watch:
     def _of_layers(self, step: int, sights: Mapping[str, _Sight]) -> Iterator[dict]:
         if not self.steps or step < LATE * self.steps:
             return
-        layers: dict[str, list[bool]] = defaultdict(list)
+        layers: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
         for site, sight in sights.items():
             if sight.layer:
                 layers[sight.layer].append(self._still(site, sight))
-        for layer, still in layers.items():
-            said = f"No matrix of {layer} has moved or differs from noise."
-            yield from self._raise(
-                layer, "dead_layer", all(still), SUCCESSIVE, "rank_exponent", None, UNMOVED, said
-            )
+        for layer, found in layers.items():
+            unmoved, random = zip(*found, strict=True)
+            # Most, not all: of seven random matrices one lies outside its 95 % band in three cases of ten.
+            dead = all(unmoved) and 2 * sum(random) > len(random)
+            said = f"No matrix of {layer} has moved, and most do not differ from noise."
+            yield from self._raise(layer, "dead_layer", dead, SUCCESSIVE, "rank_exponent", None, UNMOVED, said)
 
-    def _still(self, site: str, sight: _Sight) -> bool:
+    def _still(self, site: str, sight: _Sight) -> tuple[bool, bool]:
+        """Whether a matrix has its first stable rank, and a rank exponent like noise."""
         start, rank = self._past[site].start, sight.values.get("stable_rank")
         value, band = sight.values.get("rank_exponent"), sight.bands.get("rank_exponent")
-        if None in (start, rank, value, band):
-            return False
-        return band[0] <= value <= band[1] and abs(math.log(rank / start)) < UNMOVED
+        unmoved = start is not None and rank is not None and abs(math.log(rank / start)) < UNMOVED
+        return unmoved, value is not None and band is not None and band[0] <= value <= band[1]
 
     def _raise(
         self, site: str, alarm: str, holds: bool, needed: int, variable: str, value, limit, sentence: str

@@ -12,6 +12,7 @@ from gedanken.analysis.against_null import against_null, last_steps
 from gedanken.analysis.unusual import most_unusual_sites, ranked, with_significance
 from gedanken.analysis.variants import variants
 from gedanken.analysis.wording import cited, named
+from gedanken.measurements.schema import LEFT_OUT
 from gedanken.report.thinning import log_spaced, thin_curve
 
 RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
@@ -48,7 +49,7 @@ def collect(lab) -> Data:
     rows = _places(rows)
     judged = with_significance(last_steps(rows.lazy()).collect())
     curves = (
-        lab.curves.filter(pl.col("status") == "ok")
+        lab.curves.filter(pl.col("status") == "ok", ~pl.col("variable").str.ends_with(LEFT_OUT))
         .join(_kept_steps(kept, CURVE_STEPS).lazy(), on=["run", "step"], how="semi", nulls_equal=True)
         .collect()
     )

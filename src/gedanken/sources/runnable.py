@@ -5,8 +5,9 @@ transformers and torch are imported when a model is first asked for. Code that a
 """
 
 import abc
+import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -120,9 +121,11 @@ class Stored(Runnable):
         import torch
 
         where = {"device_map": device} if device != "cpu" else {}
-        with _told(self.label, "the model"), _without_bars():
+        with _told(self.label, "the model"), without_bars():
             kind = vars(torch)[dtype]
-            return self._class.from_pretrained(self.name, dtype=kind, **where, **self.keywords).eval()
+            return self._class.from_pretrained(
+                self.name, config=_configuration(self), dtype=kind, **where, **self.keywords
+            ).eval()
 
     def random_twin(self, device: str, dtype: str, seed: int) -> Any:
         import torch
@@ -226,14 +229,16 @@ def _told(label: str, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    """transformers' progress bars off while a model is loaded; ours says how far a scan is."""
+def without_bars() -> Iterator[None]:
+    """No progress bars of transformers while a model is loaded; ours says how far a scan is. The one of GGUF files can
+    only be kept off by taking its stream away."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()

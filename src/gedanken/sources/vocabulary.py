@@ -23,6 +23,10 @@ _STARTS = ("Ġ", "▁")
 _GOES_ON = "##"
 """What goes on a word: WordPiece."""
 _SPECIAL = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|<\|.*\|>")
+_UNUSED = re.compile(r"^[<\[]\W*(unused|reserved|extra_id)|^madeupword\d+$", re.IGNORECASE)
+"""Places kept free in a vocabulary: [unused12], <|reserved_special_token_3|>, <extra_id_0>, madeupword0001."""
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+"""A single byte among sentencepiece's tokens."""
 _NUMBER = re.compile(r"#?(\d+)")
 
 
@@ -56,7 +60,7 @@ class Vocabulary:
                 token.removeprefix(_GOES_ON) if token.startswith(_GOES_ON) or _SPECIAL.fullmatch(token) else f" {token}"
                 for token in self.tokens
             )
-        return tuple(token.replace("▁", " ") for token in self.tokens)
+        return tuple(_BYTE.sub(_letter, token).replace("▁", " ") for token in self.tokens)
 
     @cached_property
     def _style(self) -> str:
@@ -89,9 +93,21 @@ class Vocabulary:
         wanted = {word.strip().casefold() for word in words} - {""}
         return [i for i, text in enumerate(self.texts) if any(word in text.casefold() for word in wanted)]
 
+    def trainable(self, rows: int) -> list[bool]:
+        """Of each row of a table with `rows` rows, whether text can give it: not padding rows past the vocabulary, not
+        tokens that are empty, reserved or unused, and not pieces of a letter, which decode to no text alone."""
+        return [bool(text) and not _UNUSED.search(text) and "\ufffd" not in text for text in self.texts[:rows]] + [
+            False
+        ] * (rows - len(self.texts))
+
     def text(self, number: int) -> str:
         """What a row of the table writes; rows past the vocabulary are padding."""
         return self.texts[number] if number < len(self.texts) else "(no token)"
+
+
+def _letter(byte: re.Match) -> str:
+    """What a byte writes alone: a letter of ASCII, or no text."""
+    return bytes([int(byte[1], 16)]).decode("utf-8", "replace")
 
 
 def find_token(word: str, rows: int, vocabulary: Vocabulary | None) -> int:

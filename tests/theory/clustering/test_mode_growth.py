@@ -130,6 +130,19 @@ def test_limits_in_beta():
     assert np.isfinite(growth.log_growth_rates(5e4, 768, 12, softmax=False)).all()
 
 
+def test_repulsion_reverses_the_signs():
+    """V = −Id, β = 50: heat flow, k²/β, cut off."""
+    np.testing.assert_allclose(growth.growth_rates(50, 2, 5)[[0, 1, 4]], [0.019799, 0.076832, 0.388492], atol=5.1e-7)
+
+
+def test_clock_against_published_means():
+    """λt of saturation over 48 runs at each N, with a scatter of .4 to .7: the linear clock, a little early."""
+    rates = growth.growth_rates(5, 2, 7)
+    for count, measured in {300: 1.63, 1000: 2.43, 3000: 2.97, 10_000: 3.82, 30_000: 4.40}.items():
+        early = measured - rates.max() * growth.expected_linear_time(count, rates)
+        assert -0.2 < early < 0.45  # two errors of .08; nonlinear saturation adds up to a third of 1/λ
+
+
 def test_with_noise():
     unnormalised = growth.growth_rates(5, 2, 4, softmax=False, diffusion=0.05)
     np.testing.assert_allclose(unnormalised[[0, 2, 3]], [4.81713, 18.14607, 15.54635], atol=5.1e-6)

@@ -56,10 +56,9 @@ def _linked_pairs(unit: Float[np.ndarray, "n d"], angle: float) -> Int[np.ndarra
 
 def counted(labels: Int[np.ndarray, " n"], share: float) -> list[int]:
     """The groups that hold at least `share` of the points (two at least), the largest first."""
-    groups, sizes = np.unique(labels, return_counts=True)
-    enough = sizes >= max(share * len(labels), 2)
-    order = np.argsort(-sizes[enough], kind="stable")
-    return [int(group) for group in groups[enough][order]]
+    sizes = np.bincount(labels)
+    enough = np.flatnonzero(sizes >= max(share * len(labels), 2))
+    return enough[np.argsort(-sizes[enough], kind="stable")].tolist()
 
 
 def is_diffuse(unit: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], groups: list[int]) -> bool:

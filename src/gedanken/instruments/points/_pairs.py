@@ -27,11 +27,13 @@ def directions(
     """
     n, d = points.shape
     count = n if most is None else min(n, most)
-    rows = np.array(points[np.arange(count) * n // max(count, 1)], dtype=np.float64)
+    rows = np.array(points if count == n else points[np.arange(count) * n // count], dtype=np.float64)
     if not np.isfinite(rows).all():
         raise Refusal(Flag.non_finite)
     peak = np.abs(rows).max(axis=1, initial=0.0)
-    rows = rows[peak > 0] / peak[peak > 0, None]  # squares of the largest entry neither overflow nor vanish
+    if not peak.all():
+        rows, peak = rows[peak > 0], peak[peak > 0]
+    rows /= peak[:, None]  # squares of the largest entry neither overflow nor vanish
     if len(rows) < least or d < 2:
         raise Refusal(Flag.too_small, f"{len(rows)} rows that are not zero, of {d} coordinates: too few for this")
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -57,6 +57,7 @@ class ClusterCount(Instrument):
         Variable("cluster_count_rank", "k_rank", "1", "rank of the 0/1 matrix [cos > 0.9999]", (1, None)),
     )
     symmetries = OF_DIRECTIONS
+    on_request = True
     data_null = UNIFORM_POINTS
 
     def __post_init__(self):

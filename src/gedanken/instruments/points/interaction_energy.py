@@ -10,8 +10,9 @@ bounded even sample (flag `sampled`), O(n²d) by blocks; rows of norm zero are l
 
 Null. Independent uniform points on the sphere: mean 1/n + (1 − 1/n)e^{−β}a_0 and variance exact, law a shifted χ².
 
-Fails when. There are fewer than two rows or coordinates. In high dimension at β ≪ d it says what the mean cosine says.
-interaction_energy overflows beyond β = 700 and is refused there; the normalised form never does.
+Fails when. There are fewer than two rows or coordinates. In high dimension it says what the mean cosine says at β ≪ d,
+and where e^{−β} ≪ 1/n only 1/n is left, the share of each row with itself. interaction_energy overflows beyond β = 700
+and is refused there; the normalised form never does.
 
 Reference. [@geshkovski2023mathematical; @rigollet2025meanfield]; its null [@hoeffding1948class, §5].
 """

@@ -47,6 +47,7 @@ class ModePower(Instrument):
         ),
     )
     symmetries = OF_DIRECTIONS
+    on_request = True
 
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
         unit, flags = directions(array, None if array.shape[1] in EXACT_DIMENSIONS else self.sample)

@@ -49,13 +49,13 @@ class SecondMoment:
         mirror(found)
         return found
 
-    def rest(self, of_groups: Float[np.ndarray, "groups *k"]) -> Float[np.ndarray, "groups+1 *k"]:
+    def rest(self, of_groups: Float[np.ndarray, "groups *k"]) -> Float[np.ndarray, "left *k"]:
         """Sums over all groups but one, and over all."""
         total = of_groups.sum(axis=0)
         return np.concatenate([total - of_groups, total[None]])
 
     @cached_property
-    def n(self) -> Float[np.ndarray, " groups+1"]:
+    def n(self) -> Float[np.ndarray, " left"]:
         return self.rest(self.rows.sizes.astype(float))
 
     @cached_property
@@ -64,7 +64,7 @@ class SecondMoment:
         return np.einsum("ij,ij->i", self.rows.points, self.rows.points)
 
     @cached_property
-    def total(self) -> Float[np.ndarray, "groups+1 d"]:
+    def total(self) -> Float[np.ndarray, "left d"]:
         """Σx."""
         return self.rest(self.rows.sums(self.rows.points))
 
@@ -74,7 +74,7 @@ class SecondMoment:
         return np.array([squared_norm(part) for part in parts(self.rows.points, self.rows.group)])
 
     @cached_property
-    def square(self) -> Float[np.ndarray, " groups+1"]:
+    def square(self) -> Float[np.ndarray, " left"]:
         """‖M‖_F² = tr M²: without group g, ‖M‖² − 2⟨M, M_g⟩ + ‖M_g‖²."""
         points, matrix = self.rows.points, self.matrix
         inner = self.rows.sums(np.einsum("ij,ij->i", points @ matrix, points))
@@ -82,7 +82,7 @@ class SecondMoment:
         return np.append(whole - 2 * inner + self.own, whole)
 
     @cached_property
-    def along_total(self) -> Float[np.ndarray, " groups+1"]:
+    def along_total(self) -> Float[np.ndarray, " left"]:
         """tᵀMt with t = Σx."""
         total = self.total
         found = np.einsum("ij,ij->i", total @ self.matrix, total)
@@ -93,7 +93,7 @@ class SecondMoment:
         return found
 
     @cached_property
-    def fourth(self) -> Float[np.ndarray, " groups+1"]:
+    def fourth(self) -> Float[np.ndarray, " left"]:
         """Σ‖x − x̄‖⁴, x̄ being the mean of the rows that are left."""
         means = self.total / self.n[:, None]
         distances = self.norms[:, None] - 2 * self.rows.points @ means.T + np.einsum("ij,ij->i", means, means)

@@ -13,7 +13,8 @@ Reads. stream: points of the report half, first positions left out.
 Null. On request, every coordinate in a random order of its own: the spectrum of the variances alone.
 
 Fails when. Nothing varies. The entropies have no correction for few rows: compare at equal n, and with the half. A
-gap between nearly equal eigenvalues jumps from one index to another. Ten eigenvalues are needed for the slope.
+gap between nearly equal eigenvalues jumps from one index to another. Where each prompt has directions of its own, errors
+of the entropies come out too large. Ten eigenvalues are needed for the slope.
 
 Reference. Effective rank [@roy2007effective, eq. 4]; slopes of activation spectra [@agrawal2022alphareq].
 """
@@ -155,7 +156,7 @@ class CovarianceSpectrum(Instrument):
         yield KnownCase("three spikes", stream_of(points), expected, "orthonormal columns, scaled")
 
 
-def _eigenvalues(rows: Rows, *, about_mean: bool) -> Float[np.ndarray, "groups+1 d"]:
+def _eigenvalues(rows: Rows, *, about_mean: bool) -> Float[np.ndarray, "left d"]:
     """Eigenvalues, descending, of the covariance; before them, to first order, with each group left out.
 
     Raises Refusal: `constant` if nothing varies, `below_resolution` if an eigenvalue is negative beyond rounding.

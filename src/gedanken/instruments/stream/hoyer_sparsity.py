@@ -140,7 +140,7 @@ def _mean_of_prompts(values: np.ndarray, rows: Rows) -> tuple[float, Float[np.nd
     return float(means.mean()), (means.sum() - total) / rest
 
 
-def _moment_ratios(omega: np.ndarray, rows: Rows, d: int) -> dict[str, Float[np.ndarray, " groups+1"]]:
+def _moment_ratios(omega: np.ndarray, rows: Rows, d: int) -> dict[str, Float[np.ndarray, " left"]]:
     """χ, U and the bimodality with each group left out, and last with none."""
     baseline, centre = hoyer.random_mean(d), float(omega.mean())
     of_groups = rows.sums(np.power.outer(omega - centre, np.arange(5)))

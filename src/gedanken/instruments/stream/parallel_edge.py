@@ -28,9 +28,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse.linalg import eigsh
 
-from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Value, Variable
+from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Symmetry, Value, Variable
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import OF_COORDINATES, rows_of
+from gedanken.instruments.stream._prompts import rows_of
 from gedanken.instruments.stream_nulls import SHORTEST, SURROGATES, surrogate
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
@@ -73,7 +73,7 @@ class ParallelEdge(Instrument):
         Variable("parallel_eigenvalue", "λ", "activation²", "eigenvalues of the covariance, by rank", (0, None), degree=2,
                  scale="log", curve=True),
     )  # fmt: skip
-    symmetries = OF_COORDINATES
+    symmetries = frozenset({Symmetry.scale, Symmetry.sign})
     exchangeable = "prompt"
     on_request = True
 
@@ -141,17 +141,20 @@ class ParallelEdge(Instrument):
                 return found, ()
             out = vectors[:, :found]
             rest = points - points @ out @ out.T
-            edge = self._edge(rest, prompt, rng, 0)[0]
-            added = int(np.count_nonzero(np.einsum("ij,ij->j", rest @ vectors, rest @ vectors) / (len(points) - 1) > edge))
+            # What is left fills d − k dimensions, its surrogates d: without the factor, noise would exceed the edge once
+            # anything is taken out, and so on to the end.
+            edge = self._edge(rest, prompt, rng, 0)[0] * len(vectors) / (len(vectors) - found)
+            added = int(
+                np.count_nonzero(np.einsum("ij,ij->j", rest @ vectors, rest @ vectors) / (len(points) - 1) > edge)
+            )
             found += added
         return found, (Flag.at_bound,)
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
-        # Rows of a prompt that follow each other closely: AR(1) with coefficient 0.5.
         noise = rng.standard_normal((1440, 40))
-        noise = noise @ np.diag(rng.uniform(0.8, 1.2, 40))
-        spiked = noise + 6.0 * rng.standard_normal((1440, 1)) * np.eye(40)[3]
-        spiked = spiked @ np.linalg.qr(rng.standard_normal((40, 40)))[0]
+        turned = np.linalg.qr(rng.standard_normal((40, 40)))[0]
+        spiked = (noise + 6.0 * rng.standard_normal((1440, 1)) * np.eye(40)[3]) @ turned
+        noise = noise * rng.uniform(0.8, 1.2, 40)
         edge = (1 + np.sqrt(40 / 1200)) ** 2 * 1.0
         count = {"parallel_outlier_count": (0.5, 0.5), "parallel_outlier_count_deflated": (0.5, 0.5)}
         # Unequal variances between 0.64 and 1.44 widen the bulk of unit noise.

@@ -12,7 +12,7 @@ the text.
 Null. On request, every coordinate in a random order of its own: tokens then fill as many dimensions as coordinates allow.
 
 Fails when. There are fewer than 2,000 rows, or no plateau. Above ten dimensions the value is too low for so few rows
-(20 reads as 17). Errors leave out groups of prompts, but not the neighbours they were to others.
+(20 reads as 16). Errors leave out groups of prompts, but not the neighbours they were to others.
 
 Reference. k = 1 [@facco2017estimating, eq. 3]; any k [@denti2022generalized, eq. 7]; neighbours near in time
 left out [@theiler1986spurious].

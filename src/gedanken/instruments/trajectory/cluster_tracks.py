@@ -61,6 +61,7 @@ class ClusterTracks(Instrument):
         ),
     )
     symmetries = OF_POINTS
+    on_request = True
 
     def __post_init__(self):
         if not 0 < self.inverse_temperature < math.inf:

@@ -55,6 +55,7 @@ class EnergyStaircase(Instrument):
         Variable("plateau_share", "s_plateau", "1", "share of the record on plateaus", (0, 1), no_null=NO_NULL),
     )
     symmetries = OF_POINTS
+    on_request = True
     exchangeable = "point"
 
     def __post_init__(self):

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from gedanken.status import Failure
+
 BLOCK = 256
 """Rows of a block on the CPU: its three float32 buffers stay in a core's cache (768 kB)."""
 DEVICE_BLOCK = 8192
@@ -39,7 +41,7 @@ class Overlaps:
     """Sweeps over k unit vectors in d dimensions, with buffers that are used again.
 
     device: "cpu" (numpy), or a torch device. threads: blocks worked on at a time on the CPU, one BLAS thread each by the
-    caller's limit (default: all cores). Raises ValueError for p < 2.
+    caller's limit (default: all cores). Raises ValueError for p < 2, and Failure as `library`.
     """
 
     def __init__(self, k: int, d: int, p: int, device: str = "cpu", threads: int | None = None):
@@ -118,9 +120,16 @@ class Overlaps:
 
 def library(device: str) -> tuple[ModuleType, Any]:
     """The array library of a device, and what takes a numpy array there: numpy for "cpu", else torch ("cuda",
-    "cuda:1", "mps"; "torch:cpu" is torch on the CPU)."""
+    "cuda:1", "mps"; "torch:cpu" is torch on the CPU). Raises Failure if there is no such device, or no torch.
+    """
     if device == "cpu":
         return np, np.asarray
-    import torch
+    try:
+        import torch
 
-    return torch, lambda array: torch.as_tensor(array, device=device.removeprefix("torch:"))
+        place = torch.empty(0, device=device.removeprefix("torch:")).device
+    except ImportError as absent:
+        raise Failure(f"The device {device} needs torch, which is not installed.", "pip install torch") from absent
+    except (RuntimeError, AssertionError) as error:
+        raise Failure(f"There is no device {device} here: {str(error).splitlines()[0]}.") from error
+    return torch, lambda array: torch.as_tensor(array, device=place)

@@ -114,11 +114,11 @@ class Centres:
         """Tangent velocities in units of e^unit (times e^β for USA): the pull of the other centres only."""
         points = normalised(points)
         exponents = self._exponents(points)
-        pull = np.exp(exponents - unit) * masses
-        np.fill_diagonal(pull, 0.0)
-        found = pull @ points
+        partition = (np.exp(exponents) @ masses)[:, None] if self.interaction.softmax else 1.0
+        np.fill_diagonal(exponents, -np.inf)
+        found = (np.exp(exponents - unit) * masses) @ points
         found -= np.einsum("nd,nd->n", found, points)[:, None] * points
-        return found / (np.exp(exponents) @ masses)[:, None] if self.interaction.softmax else found
+        return found / partition
 
     def _stride(self, points, masses, unit: float, step: float) -> adaptive.Stride | None:
         """One accepted increment, None if the centres are at rest."""

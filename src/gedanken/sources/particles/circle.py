@@ -20,7 +20,8 @@ KEPT = 1 << 22
 class FourierMoments:
     """Sums over tokens on the circle for Q = K = V = identity, in units of e^β.
 
-    Orders K ≈ √(74β) + 5 reach I_K(β) e^{−β} < 1e−16.
+    Orders K ≈ √(74β) + 6 reach I_K(β) e^{−β} < 1e−16. Sums are exact to about 1e−16, softmax averages therefore to
+    1e−16 over the partition, which is at least the token's own mass.
     """
 
     def __init__(self, inverse_temperature: float):

@@ -29,7 +29,7 @@ def midpoint_quantiles(modes: Complex[np.ndarray, " k"], count: int) -> Float[np
         newton = angles - 2 * np.pi * excess / np.maximum(_density(modes, k, angles), 1e-300)
         inside = (newton >= low) & (newton <= high)
         moved = np.where(inside, newton, (low + high) / 2)
-        if np.abs(moved - angles).max() < 1e-15:
+        if np.abs(moved - angles).max() < 4e-15:  # a few roundings of 2π
             break
         angles = moved
     return angles

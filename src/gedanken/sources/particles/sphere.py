@@ -8,7 +8,7 @@ The tangential field is ∇Φ/β = −x × (x × ∇Φ)/β. The operator x × �
 (ladder operators), so its three components are smooth everywhere: there is no division by sin θ at the poles.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -21,11 +21,15 @@ BLOCK = 4096
 KEPT = 1 << 22
 """Entries of bases kept between the two passes (32 MB); with more tokens they are computed twice."""
 
+NEGLIGIBLE = 1e-30
+"""Legendre functions of high order near a pole fall below the normal range, where products are a hundred times slower."""
+
 
 class HarmonicMoments:
     """Sums over tokens on the sphere in d = 3 for Q = K = V = identity, in units of e^β.
 
-    Degrees L ≈ √(74β) + 6 reach a_L e^{−β} < 1e−16.
+    Degrees L ≈ √(74β) + 7 reach a_L e^{−β} < 1e−16. Sums are exact to about 1e−15, softmax averages therefore to
+    1e−15 over the partition, which is at least the token's own mass.
     """
 
     def __init__(self, inverse_temperature: float):
@@ -109,33 +113,24 @@ class HarmonicMoments:
                     found[row, start : start + BLOCK] += np.einsum("pn,pn->n", weight @ azimuthal, polar)
         return found
 
-    @cached_property
-    def _tables(self) -> tuple[np.ndarray, np.ndarray]:
-        """Orthonormal Legendre functions P̃_ℓm(cos θ) as Σ_p t cos pθ (m even) and Σ_p t sin pθ (m odd): (m, l, p)."""
-        L = self.degree
-        nodes = np.pi * (np.arange(L + 1) + 0.5) / (L + 1)
-        legendre = _legendre(L, nodes)
-        p = np.arange(L + 1)[:, None]
-        to_cosines = np.cos(p * nodes) * np.where(p == 0, 1, 2) / (L + 1)
-        to_sines = np.sin(p[1:] * nodes) * 2 / (L + 1)
-        return legendre[0::2] @ to_cosines.T, legendre[1::2] @ to_sines.T
-
     def _moments(self, products) -> Complex[np.ndarray, "l m"]:
         """Σ_j m_j Y*_ℓm(x_j) for m ≥ 0."""
         moments = np.zeros((self.degree + 1, self.degree + 1), complex)
-        for parity, (product, table) in enumerate(zip(products, self._tables, strict=True)):
+        for parity, (product, table) in enumerate(zip(products, _tables(self.degree), strict=True)):
             count = len(table)
-            values = product[:, :count] - 1j * product[:, count:]
-            moments[:, parity::2] = np.einsum("mlp,pm->lm", table, values, optimize=True)
+            values = np.stack([product[:, :count].T, -product[:, count:].T], axis=-1)
+            real, imaginary = np.moveaxis(table @ values, -1, 0)
+            moments[:, parity::2] = (real + 1j * imaginary).T
         return moments
 
     def _weights(self, coefficients: Complex[np.ndarray, "l m"]) -> list[np.ndarray]:
         """A real field Σ c_ℓm Y_ℓm in the products of polar and azimuthal bases, even orders and odd."""
         found = []
-        for parity, table in enumerate(self._tables):
-            values = np.einsum("mlp,lm->pm", table, coefficients[:, parity::2], optimize=True)
-            values *= np.where(np.arange(parity, self.degree + 1, 2) == 0, 1, 2)
-            found.append(np.concatenate([values.real, -values.imag], axis=1))
+        for parity, table in enumerate(_tables(self.degree)):
+            pairs = np.stack([coefficients[:, parity::2].T.real, -coefficients[:, parity::2].T.imag], axis=-1)
+            pairs[1 - parity :] *= 2  # m and −m; order zero stands alone
+            real, imaginary = np.moveaxis(table.transpose(0, 2, 1) @ pairs, -1, 0)
+            found.append(np.concatenate([real.T, imaginary.T], axis=1))
         return found
 
 
@@ -163,6 +158,19 @@ def _bases(points: np.ndarray, degree: int) -> list[tuple[np.ndarray, np.ndarray
     return [(polar[: degree + 1], even), (polar[degree + 1 :], odd)]
 
 
+@lru_cache(maxsize=4)
+def _tables(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal Legendre functions P̃_ℓm(cos θ) as Σ_p t cos pθ (m even) and Σ_p t sin pθ (m odd): (m, l, p)."""
+    nodes = np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1)
+    legendre = _legendre(degree, nodes)
+    p = np.arange(degree + 1)[:, None]
+    to_cosines = np.cos(p * nodes) * np.where(p == 0, 1, 2) / (degree + 1)
+    to_sines = np.sin(p[1:] * nodes) * 2 / (degree + 1)
+    # As one product of two matrices: numpy's stacked product is twenty times slower here.
+    even, odd = (legendre[parity::2].reshape(-1, degree + 1) for parity in (0, 1))
+    return (even @ to_cosines.T).reshape(-1, degree + 1, degree + 1), (odd @ to_sines.T).reshape(-1, degree + 1, degree)
+
+
 def _legendre(degree: int, theta: Float[np.ndarray, " q"]) -> Float[np.ndarray, "m l q"]:
     """Orthonormal P̃_ℓm(cos θ), zero for ℓ < m, by the recurrence in ℓ."""
     cosine, sine = np.cos(theta), np.sin(theta)
@@ -172,6 +180,7 @@ def _legendre(degree: int, theta: Float[np.ndarray, " q"]) -> Float[np.ndarray, 
     for l in range(degree + 1):
         if l:
             diagonal = -np.sqrt((2 * l + 1) / (2 * l)) * sine * diagonal
+            diagonal[np.abs(diagonal) < NEGLIGIBLE] = 0.0
             k = m[:l]
             scale = np.sqrt((4.0 * l * l - 1) / (l * l - k * k))
             before = np.sqrt(np.maximum((l - 1) ** 2 - k * k, 0) / max(4.0 * (l - 1) ** 2 - 1, 1))

@@ -38,7 +38,7 @@ GATES = {
 
 HOPS, DEPTHS, DISTRACTORS = range(1, 6), range(1, 5), range(5)
 
-_ONSETS, _VOWELS, _CODAS = ("b d f g k l m n p r s t v z".split(), "a e i o u".split(), "l m n r s x".split())
+_ONSETS, _VOWELS, _CODAS = "bdfgklmnprstvz", "aeiou", "lmnrsx"
 
 
 @dataclass(frozen=True)

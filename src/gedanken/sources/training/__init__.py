@@ -1,7 +1,7 @@
 """Training: a small GPT whose training run is a source of snapshots.
 
-    from gedanken.sources.training import TrainingSource, preset
-    for snapshot in TrainingSource(preset("cpu8", seed=0), every=25).snapshots(): …
+from gedanken.sources.training import TrainingSource, preset
+for snapshot in TrainingSource(preset("cpu8", seed=0), every=25).snapshots(): …
 """
 
 from importlib import import_module

@@ -62,9 +62,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
         x = self.norm(x)
         batch, positions, width = x.shape
-        q, k, v = (
-            W(x).view(batch, positions, self.heads, -1).transpose(1, 2) for W in (self.W_Q, self.W_K, self.W_V)
-        )
+        q, k, v = (W(x).view(batch, positions, self.heads, -1).transpose(1, 2) for W in (self.W_Q, self.W_K, self.W_V))
         if rotation is not None:
             q, k = (rotate(part, self.rotated, *rotation) for part in (q, k))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)

@@ -1,0 +1,116 @@
+"""The pass: every prompt once, in two halves, in smaller batches where memory is short, and made once."""
+
+import importlib.util
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gedanken.captures.forward import Observer, Pass, run_forward
+from gedanken.sources.runnable import Live
+from gedanken.sources.running import Options, Running
+from gedanken.status import Failure
+
+spec = importlib.util.spec_from_file_location("running_models", Path(__file__).parent / "running_models.py")
+models = importlib.util.module_from_spec(spec)
+sys.modules["running_models"] = models
+spec.loader.exec_module(models)
+
+
+class Noting(Observer):
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.seen, self.attached = [], 0
+
+    def attach(self, model):
+        self.attached += 1
+
+    def batch(self, batch):
+        self.seen.append(batch)
+
+    def detach(self):
+        self.attached -= 1
+
+    def captures(self):
+        return []
+
+
+class Short(torch.nn.Module):
+    """Has memory for so many prompts at a time."""
+
+    def __init__(self, most: int, error: Exception):
+        super().__init__()
+        self.most, self.error, self.sizes = most, error, []
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, tokens):
+        self.sizes.append(len(tokens))
+        if len(tokens) > self.most:
+            raise self.error
+        return torch.zeros(*tokens.shape, 50)
+
+
+def test_every_prompt_passes_once_in_its_half():
+    prompts, noting = models.prompts(11), Noting()
+    assert run_forward(models.model("llama"), prompts, [noting], batch=4) == 4
+    for half, expected in (("fit", range(prompts.half)), ("report", range(prompts.half, 11))):
+        found = np.concatenate([batch.prompts for batch in noting.seen if batch.half == half])
+        np.testing.assert_array_equal(found, list(expected))
+    for batch in noting.seen:
+        for row, mask, prompt in zip(batch.tokens, batch.mask, batch.prompts, strict=True):
+            np.testing.assert_array_equal(row[mask], prompts.tokens[prompt])
+            assert mask[: len(prompts.tokens[prompt])].all()
+    assert noting.attached == 0
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory"), torch.OutOfMemoryError("CUDA")]
+)
+def test_without_memory_the_batch_is_halved(error):
+    model, noting = Short(3, error), Noting()
+    assert run_forward(model, models.prompts(20), [noting], batch=10) == 2
+    assert model.sizes[:3] == [10, 5, 2]
+    assert sum(len(batch.prompts) for batch in noting.seen) == 20
+
+
+def test_without_memory_for_one_prompt_a_sentence_says_so():
+    noting = Noting()
+    with pytest.raises(Failure, match="not enough memory for one prompt"):
+        run_forward(Short(0, MemoryError()), models.prompts(4), [noting])
+    assert noting.attached == 0
+
+
+def test_other_errors_are_not_hidden():
+    with pytest.raises(RuntimeError, match="shapes"):
+        run_forward(Short(0, RuntimeError("shapes")), models.prompts(4), [])
+
+
+def test_the_pass_is_made_once_whoever_asks():
+    calls = []
+
+    class Counting(Short):
+        def forward(self, tokens):
+            calls.append(len(tokens))
+            return super().forward(tokens)
+
+    running = Running(Live(Counting(99, MemoryError())), models.prompts(6, equal=True), Options(batch=6))
+    shared = Pass(running, running.model.skeleton(), [Noting()])
+    threads = [threading.Thread(target=shared.make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == [3, 3] and shared.over
+
+
+def test_a_pass_that_failed_fails_again_without_running():
+    model = Short(0, MemoryError())
+    shared = Pass(Running(Live(model), models.prompts(4), Options()), model, [])
+    for _ in range(2):
+        with pytest.raises(Failure, match="memory"):
+            shared.make()
+    assert model.sizes == [2, 1]
