@@ -104,10 +104,14 @@ def measured(width: int, heads: int, rounds: int) -> None:
     for name in ("weights", "all"):
         wall = sum(steps[name]) / bare - 1
         limit = 100 * LIMITS[width][name]
-        print(f"  {name:8} inside {100 * inside[name] / bare:5.2f} %   wall {100 * wall:+6.2f} %   (limit {limit:.0f} %)")
+        print(
+            f"  {name:8} inside {100 * inside[name] / bare:5.2f} %   wall {100 * wall:+6.2f} %   (limit {limit:.0f} %)"
+        )
     tails = {name: np.quantile(steps[name], 0.99) for name in ("all", "unwritten")}
     growth = 100 * (tails["all"] / tails["unwritten"] - 1)
-    print(f"  p99 step {1e3 * tails['all']:.0f} ms, without writing {1e3 * tails['unwritten']:.0f} ms: {growth:+.1f} % (limit 1 %)")
+    print(
+        f"  p99 step {1e3 * tails['all']:.0f} ms, {1e3 * tails['unwritten']:.0f} without writing: {growth:+.1f} % (limit 1 %)"
+    )
 
 
 def main() -> None:

@@ -40,9 +40,8 @@ def main() -> None:
     total = 0.0
     for instrument in found:
         if instrument.on_request:
-            print(
-                f"{instrument.name() + ' (on request)':44} {milliseconds(lambda i=instrument: i().measure(stream, rng), 1):8.1f} ms"
-            )
+            cost = milliseconds(lambda i=instrument: i().measure(stream, rng), 1)
+            print(f"{instrument.name() + ' (on request)':44} {cost:8.1f} ms")
             continue
         cost = sum(milliseconds(lambda i=standard: i.measure(stream, rng)) for standard in instrument.standard())
         total += cost

@@ -34,6 +34,7 @@ class Flag(StrEnum):
     product = "product", "the law is for matrices of independent entries, not for products of thin factors"
     out_of_memory = "out_of_memory", "there was not enough memory for this tensor"
     not_near_orthogonal = "not_near_orthogonal", "the rows are not nearly orthogonal, so a packing formula is vacuous"
+    unseen = "unseen", "the model's attention could not be seen while it ran"
     no_plateau = "no_plateau", "the estimate drifts over the scales, so there is no one value"
     not_visible = "not_visible", "the model does not show this"
     not_causal = "not_causal", "the model does not predict the next token"

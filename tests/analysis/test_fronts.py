@@ -27,7 +27,9 @@ def test_the_gradient_of_thirds_of_a_planted_wave():
     assert fronts.reversal(STEPS, gradient) == 675
     assert fronts.end_value(gradient) == pytest.approx(-0.45, abs=1e-6)
     fine = np.arange(0, 10_001, 1)
-    gradient = fronts.depth_gradient(law.fall(fine[:, None].astype(float), 0.8 + 0.6 * X, 100 + 50.0 * np.arange(8), 300))
+    gradient = fronts.depth_gradient(
+        law.fall(fine[:, None].astype(float), 0.8 + 0.6 * X, 100 + 50.0 * np.arange(8), 300)
+    )
     assert fronts.reversal(fine, gradient) == 668
 
 
@@ -91,7 +93,12 @@ def test_the_depth_slope_is_that_of_a_line():
 def test_a_frame_becomes_a_grid():
     rows = [
         {"run": "r", "step": step, "layer": layer, "part": part, "variable": "stable_rank", "value": value}
-        for step, layer, part, value in [(0, 0, "W_Q", 8.0), (25, 0, "W_Q", 4.0), (0, 1, "W_Q", None), (25, 1, "W_Q", 2.0)]
+        for step, layer, part, value in [
+            (0, 0, "W_Q", 8.0),
+            (25, 0, "W_Q", 4.0),
+            (0, 1, "W_Q", None),
+            (25, 1, "W_Q", 2.0),
+        ]
     ]
     series = layer_series(pl.DataFrame(rows), "stable_rank", "r", ("W_Q",))
     u = series.log_compression.values[0]

@@ -1,12 +1,10 @@
 """Activations: they are transformers' own hidden states, in every family; sums are sums; hooks change nothing."""
 
 import copy
-import importlib.util
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import running_models as models
 import torch
 from transformers import PreTrainedModel
 
@@ -16,11 +14,6 @@ from gedanken.captures.forward import Batch, outputs, padded, run_forward
 from gedanken.kinds import FIRST_POSITIONS, Moments
 from gedanken.sources.prompts import Prompts
 from gedanken.status import Flag, Refusal
-
-spec = importlib.util.spec_from_file_location("running_models", Path(__file__).parent / "running_models.py")
-models = importlib.util.module_from_spec(spec)
-sys.modules["running_models"] = models
-spec.loader.exec_module(models)
 
 FLOAT32 = 2e-6
 """A few roundings of float32 in sums of a few entries of size one."""

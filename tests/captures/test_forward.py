@@ -1,23 +1,16 @@
 """The pass: every prompt once, in two halves, in smaller batches where memory is short, and made once."""
 
-import importlib.util
-import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+import running_models as models
 import torch
 
 from gedanken.captures.forward import Observer, Pass, run_forward
 from gedanken.sources.runnable import Live
 from gedanken.sources.running import Options, Running
 from gedanken.status import Failure
-
-spec = importlib.util.spec_from_file_location("running_models", Path(__file__).parent / "running_models.py")
-models = importlib.util.module_from_spec(spec)
-sys.modules["running_models"] = models
-spec.loader.exec_module(models)
 
 
 class Noting(Observer):

@@ -1,23 +1,16 @@
 """Loss: transformers' own, whatever the padding; refused for models that do not predict the next token."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import running_models as models
 import torch
 
 from gedanken.captures.forward import padded, run_forward
 from gedanken.captures.loss import LossObserver, surprisal
 from gedanken.sources.prompts import Prompts
 from gedanken.status import Flag, Refusal
-
-spec = importlib.util.spec_from_file_location("running_models", Path(__file__).parent / "running_models.py")
-models = importlib.util.module_from_spec(spec)
-sys.modules["running_models"] = models
-spec.loader.exec_module(models)
 
 
 def read(model, prompts, batch=None):

@@ -20,7 +20,7 @@ def test_captures_of_a_configuration():
     points, path = captures_of(snapshots[-1])
     assert (points.kind, points.rows, points.cols) == (Kind.points, 40, 3)
     assert np.array_equal(reduced(points.read(), Kind.points), snapshots[-1].state.points)
-    assert reduced(points.read(), Kind.moments).n == 40
+    assert reduced(points.read(), Kind.moments, "unit").n == 40
     trajectory = reduced(path.read(), Kind.trajectory)
     assert np.array_equal(trajectory.states[0], snapshots[0].state.points)
 

@@ -120,8 +120,8 @@ def test_the_view_says_where_the_run_stands():
     with console.file:
         console.print(train_view.render(shown))
     text = console.export_text()
-    assert "stable rank  28 (dark) to 30 (light)" in text
+    assert "stable rank  28 – 30" in text
     rows = [line for line in text.splitlines() if "█" in line]
-    assert rows[2].split()[0] == "2" and rows[2].split()[-1] == "28"
-    assert rows[0].count("█") == train_view.COLUMNS
+    assert len(rows) == 3 and rows[2].split()[0] == "2" and rows[2].split()[2] == "28"
+    assert rows[2].count("█") == train_view.COLUMNS and rows[0].count("█") == 2 * train_view.COLUMNS
     assert max(map(len, text.splitlines())) <= 80

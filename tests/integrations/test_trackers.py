@@ -51,7 +51,8 @@ def test_mlflow(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("sink", "module"), [(wandb_sink, "wandb"), (lambda: tensorboard_sink("x"), "torch.utils.tensorboard"), (mlflow_sink, "mlflow")]
+    ("sink", "module"),
+    [(wandb_sink, "wandb"), (lambda: tensorboard_sink("x"), "torch.utils.tensorboard"), (mlflow_sink, "mlflow")],
 )  # fmt: skip
 def test_what_is_not_installed_is_a_sentence(monkeypatch, sink, module):
     monkeypatch.setitem(sys.modules, module, None)

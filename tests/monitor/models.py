@@ -13,7 +13,9 @@ class Attention(nn.Module):
 
     def forward(self, x):
         batch, length, width = x.shape
-        split = (m(x).view(batch, length, self.heads, -1).transpose(1, 2) for m in (self.q_proj, self.k_proj, self.v_proj))
+        split = (
+            m(x).view(batch, length, self.heads, -1).transpose(1, 2) for m in (self.q_proj, self.k_proj, self.v_proj)
+        )
         mixed = functional.scaled_dot_product_attention(*split, is_causal=True)
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, width))
 

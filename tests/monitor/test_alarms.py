@@ -23,7 +23,8 @@ def rows(values, refused=()):
     address = {"site": SITE, "flags": list(refused)}
     measured = [address | {"variable": v, "setting": SETTINGS[v], "value": values.get(v)} for v in SETTINGS]
     bands = [
-        {"site": SITE, "variable": v, "setting": SETTINGS[v], "low": low, "high": high} for v, (low, high) in BANDS.items()
+        {"site": SITE, "variable": v, "setting": SETTINGS[v], "low": low, "high": high}
+        for v, (low, high) in BANDS.items()
     ]
     return {"sites": [{"site": SITE, "layer": 0, "stack": None}], "measurements": measured, "nulls": bands}
 

@@ -38,7 +38,9 @@ def test_sharded_weights_are_gathered_and_written_once(models, small, tmp_path, 
 
     def rows(run: str, step: int) -> pl.DataFrame:
         found = lab.measurements.filter(pl.col("run") == run, pl.col("step") == step)
-        return found.select("site", "variable", "setting", "value", "status").sort("site", "variable", "setting").collect()
+        return (
+            found.select("site", "variable", "setting", "value", "status").sort("site", "variable", "setting").collect()
+        )
 
     assert rows("sharded", 0).height > 100
     assert_frame_equal(rows("sharded", 0), rows("whole", 0), check_exact=True)

@@ -201,7 +201,9 @@ def test_rows_go_to_sinks_whose_errors_cost_nothing(models, small, tmp_path, cap
         raise RuntimeError("the tracker is away")
 
     with caplog.at_level(logging.WARNING, "gedanken"):
-        with gd.Monitor(tmp_path, "run", every=2, gradients_every=2, sinks=[lambda *row: taken.append(row), broken]) as m:
+        with gd.Monitor(
+            tmp_path, "run", every=2, gradients_every=2, sinks=[lambda *row: taken.append(row), broken]
+        ) as m:
             models.train(small, m, 2)
     steps = [step for step, _ in taken]
     assert steps == [0, 2, 2]

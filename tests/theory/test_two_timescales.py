@@ -39,7 +39,9 @@ def test_the_formulas_agree_with_the_curves():
 
 def test_closed_forms_solve_their_equations():
     t = np.linspace(0, 1000, 41)
-    rank = solve_ivp(lambda s, u: np.where(s >= ONSET, -(u + AMPLITUDE) / 300, 0), (0, 1000), np.zeros(8), t_eval=t, max_step=1.0)
+    rank = solve_ivp(
+        lambda s, u: np.where(s >= ONSET, -(u + AMPLITUDE) / 300, 0), (0, 1000), np.zeros(8), t_eval=t, max_step=1.0
+    )
     np.testing.assert_allclose(law.fall(t[:, None], AMPLITUDE, ONSET, 300), rank.y.T, atol=2e-3)
     target = law.bump(X, 0.2, 0.1, 0.4, 0.2)
     shape = solve_ivp(lambda s, a: (target - a) / 700, (0, 1000), np.full(8, 0.1), t_eval=t, rtol=1e-9, atol=1e-12)

@@ -74,9 +74,7 @@ def _share(spread: Float[np.ndarray, "... 4 step"]) -> Float[np.ndarray, "... st
     return np.divide(squares[..., :2, :].sum(axis=-2), total, out=np.full_like(total, 0.5), where=total > 0)
 
 
-def _null(
-    mean: Float[np.ndarray, "4 step layer"], rng: np.random.Generator, draws: int
-) -> Float[np.ndarray, " draws"]:
+def _null(mean: Float[np.ndarray, "4 step layer"], rng: np.random.Generator, draws: int) -> Float[np.ndarray, " draws"]:
     centred = mean - mean.mean(axis=-1, keepdims=True)
     step, found = max(1, CHUNK // centred.size), []
     for start in range(0, draws, step):

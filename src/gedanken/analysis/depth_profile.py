@@ -75,9 +75,9 @@ class InvertedU:
     """The tests of one profile, p one-sided. `holds` needs every one of them.
 
     `curvature` = 2c; `vertex` x* ∈ depth with Fieller's interval (infinite where c may be 0), NaN if c = 0.
-    `plain_p` is the F-test of the parabola against the line: shown, never decisive; `between_ends` says that the vertex
-    lies between the first and the last layer, `vertex_inside` between the second and the last but one. `same_inside`: the interior layers
-    alone are curved the same way.
+    `between_ends`: c < 0 and the vertex lies between the first and the last layer; `vertex_inside`: between the second
+    and the last but one. `plain_p` is the F-test of the parabola against the line: shown, never decisive.
+    `same_inside`: the interior layers alone are curved the same way.
     """
 
     curvature: float
@@ -129,7 +129,9 @@ def inverted_u(profile: Float[np.ndarray, " layer"]) -> InvertedU:
     gain = float(np.sum((profile - line(x)) ** 2)) - residual
     plain = float(stats.f.sf(gain / (residual / degrees), 1, degrees)) if residual > 0 else 0.0
     inner = _parabola(x[1:-1], profile[1:-1])[0][2]
-    return InvertedU(2 * c, _fieller(b, c, covariance, degrees), between, inside, *ends, rise, fall, plain, inner * c > 0)
+    return InvertedU(
+        2 * c, _fieller(b, c, covariance, degrees), between, inside, *ends, rise, fall, plain, inner * c > 0
+    )
 
 
 def _parabola(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

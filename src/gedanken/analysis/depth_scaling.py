@@ -57,7 +57,9 @@ def expected_range(count: int) -> float:
     return 2 * float(integrate.quad(beyond, 0.0, 12.0, limit=200)[0])
 
 
-def null_exponents(depths: Float[np.ndarray, " n"], rng: np.random.Generator, draws: int = 2_000) -> tuple[float, float]:
+def null_exponents(
+    depths: Float[np.ndarray, " n"], rng: np.random.Generator, draws: int = 2_000
+) -> tuple[float, float]:
     """Exponents of Δ_range (exactly, from d_L) and of Δ_smooth (mean of `draws`) of layers without depth structure."""
     x = np.log(depths)
     ranges = np.log([expected_range(int(depth)) for depth in depths])

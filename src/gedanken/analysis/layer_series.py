@@ -1,4 +1,8 @@
-"""LayerSeries: one variable of one run on the grid part × step × layer, from a frame (run, step, layer, part, variable, value)."""
+"""LayerSeries: one variable of one run on the grid part × step × layer.
+
+The input of every lifecycle analysis is a frame with the columns run, step, layer, part, variable, value; `frame_of` makes it
+from a lab.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +49,10 @@ class LayerSeries:
 def layer_series(frame: pl.DataFrame, variable: str, run: str, parts: Sequence[str] = ATTENTION) -> LayerSeries:
     """One variable of one run. Raises Failure if the frame has none of it, or two values of one place (two settings)."""
     rows = frame.filter(
-        pl.col("variable") == variable, pl.col("run") == run, pl.col("part").is_in(list(parts)), pl.col("layer").is_not_null()
+        pl.col("variable") == variable,
+        pl.col("run") == run,
+        pl.col("part").is_in(list(parts)),
+        pl.col("layer").is_not_null(),
     )
     if rows.is_empty():
         raise Failure(f"There is no {variable} of {', '.join(parts)} in the run {run}.")
@@ -54,7 +61,11 @@ def layer_series(frame: pl.DataFrame, variable: str, run: str, parts: Sequence[s
     steps, layers = (rows[name].unique().sort().to_numpy() for name in ("step", "layer"))
     values = np.full((len(parts), len(steps), len(layers)), np.nan)
     place = {part: index for index, part in enumerate(parts)}
-    at = [place[part] for part in rows["part"]], np.searchsorted(steps, rows["step"]), np.searchsorted(layers, rows["layer"])
+    at = (
+        [place[part] for part in rows["part"]],
+        np.searchsorted(steps, rows["step"]),
+        np.searchsorted(layers, rows["layer"]),
+    )
     values[at] = rows["value"].fill_null(np.nan).to_numpy()
     return LayerSeries(tuple(parts), steps, layers, values)
 

@@ -236,7 +236,9 @@ def _solve(model: Model, data: _Data, starts: Sequence[np.ndarray]) -> np.ndarra
         return np.concatenate([residual.ravel() for residual in _residuals(model, parameters, data)])
 
     found = [
-        optimize.least_squares(all_residuals, np.clip(start, low, high), bounds=(low, high), x_scale=high - low, max_nfev=200)
+        optimize.least_squares(
+            all_residuals, np.clip(start, low, high), bounds=(low, high), x_scale=high - low, max_nfev=200
+        )
         for start in starts
     ]
     return min(found, key=lambda fit: fit.cost).x

@@ -1,7 +1,7 @@
 """Does ε fall with the width of a model? Correlations over models, with and without the published exclusions.
 
 Pearson's r and Spearman's ρ of (d, ε) with intervals by Fisher's z, of variance 1/(n − 3) and (1 + ρ²/2)/(n − 3)
-[@bonett2000sample, eq. 1–2], p by permutation; slope of ln ε on ln d with its t interval, to be held against −½, that
+[@bonett2000sample], p by permutation; slope of ln ε on ln d with its t interval, to be held against −½, that
 of random tables. Models of one family are not independent, so each family is left out in turn.
 """
 

@@ -18,6 +18,7 @@ from gedanken.cli import (
     report,
     runs,
     scan,
+    simulate,
     study,
     train,
 )
@@ -37,6 +38,7 @@ app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("prune")(prune.prune)
+app.command("simulate")(simulate.simulate)
 app.command("study")(study.study)
 app.command("pack")(pack.pack)
 app.command("report")(report.report)

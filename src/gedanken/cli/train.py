@@ -103,7 +103,8 @@ def _recipe(name: str | None, fields: dict[str, Any], resumed: Path | None):
     from gedanken.sources.training.recipe import recipe
 
     fields = dict(fields)
-    chosen = name or fields.pop("preset", None)
+    named = fields.pop("preset", None)
+    chosen = name or named
     if resumed is not None and chosen is None:
         from gedanken.sources.training.source import read_about
 

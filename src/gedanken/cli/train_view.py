@@ -13,7 +13,7 @@ import typer
 from gedanken.cli.console import PATIENCE
 
 SHOWN = {"stable_rank": "stable rank", "rank_exponent": "rank exponent"}
-COLUMNS = 32
+COLUMNS = 24
 """Snapshots of a heatmap that fit beside the other one on a terminal of 80 columns."""
 TENTHS = 10
 _RAMP = ("#440154", "#472f7d", "#39568c", "#2a788e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
@@ -123,7 +123,7 @@ def render(shown: View):
 
 
 def heatmap(title: str, series: Mapping[int, Mapping[int, float]]):
-    """One row a layer, one column a snapshot (thinned to COLUMNS), the last value in figures at the right."""
+    """One row a layer, one column a snapshot (thinned to COLUMNS), dark to light; at the right the last value."""
     from rich.text import Text
 
     steps = sorted(series)
@@ -132,7 +132,7 @@ def heatmap(title: str, series: Mapping[int, Mapping[int, float]]):
     )
     values = [value for step in steps for value in series[step].values()]
     low, high = min(values), max(values)
-    text = Text(f"{title}  {low:.3g} (dark) to {high:.3g} (light)\n")
+    text = Text(f"{title}  {low:.3g} – {high:.3g}\n")
     for layer in sorted(series[steps[-1]]):
         text.append(f"{layer:>3} ")
         for step in steps:

@@ -40,7 +40,8 @@ def preview(source: Source, plan: Plan) -> Preview:
         }
         for part, group in groups.items()
     ]
-    shared = plan.shared_work(snapshots[0])
+    if shared := plan.shared_work(snapshots[0]):
+        rows.append(dict.fromkeys(rows[0]) | {"part": "forward passes", "sites": 0, "core_seconds": shared / SPEED})
     seconds = ceil((sum(capture.work for capture in captures) + shared) * len(snapshots) / SPEED)
     largest = max((capture.rows * capture.cols for capture in captures), default=0) * 8 / 2**20
     counted = f"{len(captures)} sites" + (f" × {len(snapshots)} snapshots" if len(snapshots) > 1 else "")

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.instruments.base import Symmetry
-from gedanken.kinds import FIRST_POSITIONS, Kind, Moments, Pair, Spectrum, Stream, Surprisal, Trajectory
+from gedanken.instruments.ensemble import _known as heads
+from gedanken.kinds import FIRST_POSITIONS, Ensemble, Kind, Moments, Pair, Spectrum, Stream, Surprisal, Trajectory
 from gedanken.status import Flag, Refusal
 from gedanken.theory import ensembles
 
@@ -83,7 +84,9 @@ def _arrays(made: Any) -> Iterator[np.ndarray]:
     elif isinstance(made, tuple | list):
         for part in made:
             yield from _arrays(part)
-    elif isinstance(made, Spectrum | Moments | Stream | Trajectory | Surprisal):
+    elif isinstance(made, dict):
+        yield from _arrays(list(made.values()))
+    elif isinstance(made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal):
         for part in vars(made).values():
             yield from _arrays(part)
 
@@ -169,6 +172,16 @@ def _surprisal(rows: Raw, preparation: str) -> Surprisal:
     return Surprisal(np.abs(rows).ravel(), document, np.full(rows.shape[0], 2 * rows.shape[1]))
 
 
+def _ensemble(rows: Raw, preparation: str) -> Ensemble:
+    """A causal head in prompts of 12 rows, whose keys are the rows and whose queries the rows before them."""
+    scale = rows.shape[1] ** -0.5
+    # Logits of a model are of single precision; squares of larger ones could not be summed.
+    if not np.isfinite(rows).all() or np.abs(rows).max() > 1e15:
+        raise Refusal(Flag.non_finite)
+    parts = [rows[at : at + 12] for at in range(0, len(rows), 12)]
+    return heads.of_points([(np.roll(part, 1, axis=0), part) for part in parts], scale)
+
+
 _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
     {
         Kind.matrix: _array,
@@ -179,6 +192,7 @@ _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
         Kind.stream: _stream,
         Kind.trajectory: _trajectory,
         Kind.surprisal: _surprisal,
+        Kind.ensemble: _ensemble,
     }
 )
 

@@ -112,6 +112,14 @@ TABLES = MappingProxyType(
             "setting": pl.String,
             "draws": pl.List(pl.Float64),
         },
+        "members": {
+            "run": pl.String,
+            "seed": pl.Int64,
+            "variable": pl.String,
+            "value": pl.Float64,
+            "fingerprint": pl.String,
+            "created": pl.Datetime("us", "UTC"),
+        },
         "alarms": {
             "run": pl.String,
             "step": pl.Int64,
@@ -163,6 +171,7 @@ KEYS = MappingProxyType(
         "settings": ("setting",),
         "variables": ("variable",),
         "null_draws": ("null", "shape", "variable", "setting"),
+        "members": ("run", "seed", "variable"),
         "alarms": ("run", "step", "site", "alarm"),
         "verdicts": ("study", "claim", "part", "runs"),
     }

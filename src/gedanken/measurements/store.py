@@ -78,6 +78,7 @@ class Lab:
     settings = property(lambda self: self.table("settings"))
     variables = property(lambda self: self.table("variables"))
     null_draws = property(lambda self: self.table("null_draws"))
+    members = property(lambda self: self.table("members"))
     alarms = property(lambda self: self.table("alarms"))
     verdicts = property(lambda self: self.table("verdicts"))
 

@@ -3,7 +3,7 @@
     rank_collapse   stable rank below 2 of a matrix within a block
     invalid_fit     the rank exponent's R² below the 2.5 % point of its own null, at a matrix that has left its start
     dead_layer      after a fifth of training, no matrix of a layer has moved, and most of them look random
-    spike           ln σ₁ grows by more than 5 median absolute deviations of its own past increments
+    spike           ln σ₁ grows by more than 10 median absolute deviations of its own past increments
     bad_matrix      a matrix with a non-finite entry, or one that has become zero
     divergence      a loss that is not finite, or above that of the untrained model
 
@@ -33,8 +33,12 @@ MOVED, UNMOVED = 0.1, 0.05
 """|ln(stable rank / its start)| of a matrix that has changed, and of one that has not."""
 LATE = 0.2
 """Share of training after which a layer that has not moved is dead."""
-DEVIATIONS, HISTORY = 5.0, 20
-"""A spike's increment in median absolute deviations, and the increments that must be known before one can be called."""
+DEVIATIONS, HISTORY = 10.0, 20
+"""A spike's increment in median absolute deviations, and the increments that must be known before one can be called.
+
+Five deviations (3.4 standard deviations of a normal law) are passed by chance once in 3,000 looks, and a run of 50 matrices
+and 400 snapshots has 20,000; 7.3 would keep normal increments to one false alarm in a hundred runs, and increments have
+heavier tails."""
 SMALLEST_DEVIATION = 1e-9
 """Of ln σ₁: below it increments are rounding (learning rate zero), and nothing is a spike."""
 

@@ -87,7 +87,15 @@ def unkept_captures(pieces: Iterable[Piece], dtype: str = "") -> list[Capture]:
     kinds = frozenset({Kind.pair, Kind.spectrum})
     return [
         Capture(
-            piece.site, Kind.pair, kinds, piece.rows, piece.cols, dtype, piece.tensor, piece.notes, NotKept(piece.tensor)
+            piece.site,
+            Kind.pair,
+            kinds,
+            piece.rows,
+            piece.cols,
+            dtype,
+            piece.tensor,
+            piece.notes,
+            NotKept(piece.tensor),
         )
         for piece in pieces
     ]

@@ -22,6 +22,7 @@ from gedanken.report.data import Data, collect
 from gedanken.report.packing import pack, safe_json
 from gedanken.report.panels import panels
 from gedanken.report.panels.base import Panel
+from gedanken.report.particles import COLUMNS, FINE
 from gedanken.status import Failure
 
 VALUE_COLUMNS = ["place", "step", "value", "low", "high", "null", "null_low", "null_high"]
@@ -94,6 +95,7 @@ def _payload(lab: Lab, data: Data, shown: list[Panel]) -> dict:
             "values": pack(numbered, VALUE_COLUMNS),
             "curves": pack(tables.one_line_where_equal(data.curves), CURVE_COLUMNS),
             "unusual": pack(data.unusual, UNUSUAL_COLUMNS),
+            "pictures": pack(data.pictures, COLUMNS, FINE),
         },
         "panels": [
             asdict(panel)

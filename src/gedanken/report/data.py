@@ -13,6 +13,7 @@ from gedanken.analysis.unusual import most_unusual_sites, ranked, with_significa
 from gedanken.analysis.variants import variants
 from gedanken.analysis.wording import cited, named
 from gedanken.measurements.schema import LEFT_OUT
+from gedanken.report.particles import PLACES, collect_pictures, picture_quantities
 from gedanken.report.thinning import log_spaced, thin_curve
 
 RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
@@ -34,6 +35,8 @@ class Data:
     curves: pl.DataFrame
     unusual: pl.DataFrame
     refused: pl.DataFrame
+    pictures: pl.DataFrame
+    """Rows of pictures of simulations (report/particles.py)."""
     runs: list[str]
     left_out: list[str]
     """Runs that the page does not show, because there are more than RUNS."""
@@ -49,12 +52,14 @@ def collect(lab) -> Data:
     rows = _places(rows)
     judged = with_significance(last_steps(rows.lazy()).collect())
     curves = (
-        lab.curves.filter(pl.col("status") == "ok", ~pl.col("variable").str.ends_with(LEFT_OUT))
+        lab.curves.filter(pl.col("status") == "ok", ~pl.col("variable").str.ends_with(LEFT_OUT), ~pl.col("variable").is_in(PLACES))
         .join(_kept_steps(kept, CURVE_STEPS).lazy(), on=["run", "step"], how="semi", nulls_equal=True)
         .collect()
     )
     refused = last_steps(lab.measurements).filter(pl.col("status") == "refused").collect()
     quantities, ids = _quantities(lab, rows, curves, refused)
+    drawn = collect_pictures(lab, runs)
+    quantities |= picture_quantities(drawn)
     tag = {"left_on": ["variable", "setting"], "right_on": ["variable", "setting"]}
     return Data(
         quantities=quantities,
@@ -62,6 +67,7 @@ def collect(lab) -> Data:
         curves=_curves(curves.join(ids, **tag)),
         unusual=_unusual(judged, ids, quantities),
         refused=refused.join(ids, **tag, how="left"),
+        pictures=drawn,
         runs=runs,
         left_out=every[RUNS:],
     )

@@ -9,9 +9,9 @@ DIGITS = 3
 """Significant digits that the page holds."""
 
 
-def pack(frame: pl.DataFrame, columns: list[str]) -> dict[str, dict[str, dict]]:
+def pack(frame: pl.DataFrame, columns: list[str], digits: int = DIGITS) -> dict[str, dict[str, dict]]:
     """run → quantity → column → its values, of a sorted frame. Columns of nulls only are left out."""
-    rounded = frame.select("run", "quantity", *columns).with_columns(_rounded(frame.schema, columns))
+    rounded = frame.select("run", "quantity", *columns).with_columns(_rounded(frame.schema, columns, digits))
     packed: dict[str, dict[str, dict]] = {}
     for (run, quantity), part in rounded.partition_by("run", "quantity", as_dict=True, maintain_order=True).items():
         filled = {name: part[name] for name in columns if part[name].null_count() < len(part)}
@@ -19,10 +19,10 @@ def pack(frame: pl.DataFrame, columns: list[str]) -> dict[str, dict[str, dict]]:
     return packed
 
 
-def _rounded(schema: pl.Schema, columns: list[str]) -> list[pl.Expr]:
-    flat = [pl.col(c).fill_nan(None).round_sig_figs(DIGITS) for c in columns if schema[c] == pl.Float64]
+def _rounded(schema: pl.Schema, columns: list[str], digits: int) -> list[pl.Expr]:
+    flat = [pl.col(c).fill_nan(None).round_sig_figs(digits) for c in columns if schema[c] == pl.Float64]
     lists = [c for c in columns if schema[c] == pl.List(pl.Float64)]
-    return flat + [pl.col(c).list.eval(pl.element().round_sig_figs(DIGITS)) for c in lists]
+    return flat + [pl.col(c).list.eval(pl.element().round_sig_figs(digits)) for c in lists]
 
 
 def _runs(values: list) -> list | dict:

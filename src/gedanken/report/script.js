@@ -78,7 +78,7 @@
       this.selects[field] = select;
     }
 
-    get run() { return runSelect.value; }
+    get run() { return this.spec.whole_lab ? page.runs[0] : runSelect.value; }
 
     rows(quantity) {
       const { table: name, across_runs: across, stepped } = this.spec;
@@ -179,7 +179,7 @@
     note(about, quantity) {
       const lines = [], refused = this.spec.across_runs ? page.runs : [this.run];
       const count = refused.reduce((sum, run) => sum + (page.refused[run]?.[quantity] ?? 0), 0);
-      if (about && quantity in page.quantities) {
+      if (about && quantity in page.quantities && !about.picture) {
         lines.push(about.definition);
         const none = about.no_null ? `No null: ${about.no_null}.` : about.curve ? "" : "No null.";
         lines.push(about.null ? `Null: ${about.null}.` : none);

@@ -101,8 +101,12 @@ def vega_config(theme: str) -> dict:
             "null-line": {"color": c["null"], "strokeWidth": 1.5, "strokeDash": [4, 3]},
             "law": {"color": c["category"][1], "strokeWidth": 2.25},
             "law-band": {"color": c["category"][1], "fillOpacity": 0.22},
+            "globe": {"color": c["paper"], "stroke": c["line"], "strokeWidth": 1},
+            "graticule": {"color": c["line"], "strokeWidth": 0.75},
             "mark-rule": {"color": c["ink"], "strokeWidth": 1.5},
             "label": {**text, "fontSize": 13, "align": "left", "baseline": "middle"},
+            "label-cell": {**text, "align": "center", "baseline": "middle"},
+            "label-cell-end": {**text, "color": c["card"], "align": "center", "baseline": "middle"},
             "label-muted": {"font": FONT, "color": c["muted"], "fontSize": 12, "align": "left", "baseline": "middle"},
         },
     }

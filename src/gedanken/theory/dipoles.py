@@ -56,3 +56,69 @@ def twin_alignment(
     weights = special.softmax(logits, axis=-1) * lengths
     total = np.sum(weights, axis=-1)
     return np.sum(weights * cosines, axis=-1) / np.where(total > 0, total, 1.0)
+
+
+STEP = 1e-4
+"""Relative change of the query in the numerical derivative: its error is of order STEP² and rounding/STEP, both 1e−8."""
+
+
+def sampled_sums(
+    query: Float[np.ndarray, "head row d"],
+    key: Float[np.ndarray, "kv_head key d"],
+    seen: np.ndarray,
+    scale: float,
+    rng: np.random.Generator,
+) -> dict[str, Float[np.ndarray, " head"]]:
+    """Sums over some rows of several heads, for `Ensemble.dipoles`. `query` carries the scale: it is q/T.
+
+    rows; alignment m∥ = q̂·Σ p k' / Σ p|k'| with k' = k − mean k; strength |q| mean|k'| /T; mean_key |Σ p k|;
+    susceptibility tr Cov_p(k)/T; longitudinal qᵀCov q/(|q|² tr Cov); heat_capacity qᵀCov q/T² and response, the same from
+    a numerical derivative of the mean key; twin and twin_squares of the isotropic twin's m∥.
+    """
+    heads, count = query.shape[:2]
+    key = np.repeat(key, heads // len(key), axis=0)
+    n = np.maximum(seen.sum(axis=1), 1)
+    middle = np.einsum("rk,hkd->hrd", seen / n[:, None], key)
+
+    def mean_key(factor: float) -> tuple[np.ndarray, np.ndarray]:
+        p = special.softmax(np.where(seen, factor * np.einsum("hrd,hkd->hrk", query, key), -np.inf), axis=-1)
+        return p, p @ key
+
+    p, mean = mean_key(1.0)
+    # Distances between keys and a point c from |k − c₀|² and products, both about the mean of all keys.
+    about = key.mean(axis=1, keepdims=True)
+    local, squares = key - about, np.sum((key - about) ** 2, axis=-1)
+
+    def distances(centre: np.ndarray) -> np.ndarray:
+        c = centre - about
+        found = squares[:, None] - 2 * np.einsum("hrd,hkd->hrk", c, local) + np.sum(c**2, axis=-1)[..., None]
+        return np.maximum(found, 0.0) * seen
+
+    lengths = np.sqrt(distances(middle))
+    trace = np.sum(p * distances(mean), axis=-1)
+    size = np.linalg.norm(query, axis=-1)
+    along = np.einsum("hrd,hkd->hrk", query, key)
+    capacity = np.sum(p * (along - np.sum(p * along, axis=-1, keepdims=True)) ** 2, axis=-1)
+    change = (mean_key(1 + STEP)[1] - mean_key(1 - STEP)[1]) / (2 * STEP)
+    weighted = np.sum(p * lengths, axis=-1)
+    turned = np.einsum("hrd,hrd->hr", query, mean - middle)
+    share = size**2 * trace
+    twin = twin_alignment(size, lengths, query.shape[-1], rng)
+    rows = {
+        "rows": np.ones((heads, count)),
+        "alignment": _ratio(turned, size * weighted),
+        "strength": size * lengths.sum(axis=-1) / n,
+        "mean_key": np.linalg.norm(mean, axis=-1),
+        "susceptibility": scale * trace,
+        "longitudinal": _ratio(capacity, share),
+        "heat_capacity": capacity,
+        "response": np.einsum("hrd,hrd->hr", query, change),
+        "twin": twin,
+        "twin_squares": twin**2,
+    }
+    return {name: values.sum(axis=1) for name, values in rows.items()}
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above/below, 0 where nothing is below: a row without field or without keys apart has no direction."""
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), 0.0)

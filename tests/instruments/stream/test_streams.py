@@ -185,9 +185,17 @@ def test_the_first_positions_count_only_when_asked():
     assert kept["susceptibility_hoyer"].value == pytest.approx(1, abs=0.2)
 
 
-def test_susceptibility_anchor():
-    # χ of d = 4096, 1 % of tokens shifted by 0.5: 226.
-    assert 1 + 4096 * 0.01 * 0.99 * 0.25 / hoyer.UNIT_VARIANCE == pytest.approx(226, abs=0.5)
+def test_one_per_cent_of_tokens_dominates_the_susceptibility():
+    """d = 4096, 1 % of tokens displaced by ΔΩ: χ = 1 + d·p(1 − p)ΔΩ²/0.04507, which is 226 for ΔΩ = 0.5."""
+    rng = np.random.default_rng(13)
+    rows = rng.standard_normal((960, 4096))
+    rows[10::96, :1] = 96.0  # 10 of 800 kept tokens
+    found = HoyerSparsity().measure(stream_of(rows, fit=rows[:10]), rng)["susceptibility_hoyer"].value
+    moved = hoyer.massive(np.array([96**2 / (96**2 + 4095)]), np.array([96 / np.sqrt(96**2 + 4095)]), 4096)[0]
+    share = 10 / 800
+    expected = 1 + 4096 * share * (1 - share) * (moved - hoyer.random_mean(4096)) ** 2 / hoyer.UNIT_VARIANCE
+    # ΔΩ of 0.33 is known to 0.003 by the closed form, twice that in its square.
+    assert found == pytest.approx(expected, rel=0.03)
 
 
 def test_whitening_refuses_a_short_fit():

@@ -37,7 +37,16 @@ def test_a_recipe_takes_changes(name):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"loss": "hinge"}, {"p": 1}, {"p": 5000}, {"evaluations": 0}, {"rate": 0.0}, {"rate": float("nan")}, {"seed": -1}],
+    [
+        {"loss": "hinge"},
+        {"p": 1},
+        {"p": 5000},
+        {"evaluations": 0},
+        {"rate": 0.0},
+        {"rate": 1e30},
+        {"rate": float("nan")},
+        {"seed": -1},
+    ],
 )
 def test_a_recipe_that_makes_no_sense_is_a_sentence(wrong):
     with pytest.raises(Failure, match=r"\.$"):

@@ -109,6 +109,7 @@ def kill_at(evaluation):
 @pytest.mark.parametrize("loss", [better, published])
 def test_a_killed_packing_goes_on_to_the_same_result(tmp_path, loss, monkeypatch):
     monkeypatch.setattr(module, "CHECKPOINT_SECONDS", 0.0)  # keep every step
+    monkeypatch.setattr(module, "CHECKPOINT_SHARE", 0)
     recipe = loss(6, evaluations=200)
     whole = [(s.step, s.fingerprint, s.loss) for s in PackingSource(40, 6, recipe).snapshots()]
     for evaluation in (10, 150):

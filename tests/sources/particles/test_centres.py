@@ -38,7 +38,7 @@ def test_lifetimes_of_ten_million_and_more_in_a_moment():
         logs.append(time + np.log(beta))
     assert np.polyfit([20, 40, 60], logs, 1)[0] == pytest.approx(1 - np.cos(1.0), abs=0.02)
     assert logs[-1] - np.log(60) > np.log(1e9)
-    late = first_merge(Centres(Interaction(2000.0), 0.05), on_circle(0.0, 1.0))
+    late = first_merge(Centres(Interaction(2000.0), 0.05, tolerance=1e-6), on_circle(0.0, 1.0))
     assert late.log_time == pytest.approx(2000 * (1 - np.cos(1.0)) - np.log(4000 * np.sin(1.0) ** 2), abs=0.01)
     assert late.time == np.inf
 
@@ -53,7 +53,9 @@ def test_centres_move_as_the_tokens_they_stand_for(attention, dimension):
     angle = closest(points)[0] / 2
     centres = Centres(Interaction(4.0, attention), angle, tolerance=1e-11)
     merge = first_merge(centres, points, np.array([0.5, 0.3, 0.2]))
-    before = [m for m in centres.moments(points, np.array([0.5, 0.3, 0.2])) if not m.merged and m.log_time <= merge.log_time]
+    before = [
+        m for m in centres.moments(points, np.array([0.5, 0.3, 0.2])) if not m.merged and m.log_time <= merge.log_time
+    ]
     tokens = np.repeat(points, [5, 3, 2], axis=0)
     flow = Flow(Interaction(4.0, attention), dimension)
     after = flow.points(integrate(flow, flow.state(tokens), 0.0, merge.time, 1e-12).state)

@@ -52,6 +52,7 @@ HALF = [[0.6, 0.8], [1.0, 0.0]]
         ({"start": "equiangular", "particles": 5}, "need 5 coordinates"),
         ({"start": "equiangular", "particles": 5, "dimension": 9, "cosine": -0.5}, "lies in"),
         ({"start": "quantiles", "amplitude": 1.5}, "negative"),
+        ({"device": "no such device"}, "cannot be used here"),
     ],
 )
 def test_bad_input_is_one_sentence(settings, sentence):

@@ -20,7 +20,12 @@ RUNS = {
     "noisy": {"method": "euler", "step": 0.1, "noise": 0.05},
     "layers": {"method": "pre_norm", "step": 0.1, "dimension": 8, "causal": True, "end": 3.0},
     "shared layer": {
-        "method": "post_norm", "step": 1.0, "dimension": 4, "W_Q": np.eye(4)[None], "W_K": np.eye(4), "W_V": np.eye(4),
+        "method": "post_norm",
+        "step": 1.0,
+        "dimension": 4,
+        "W_Q": np.eye(4)[None],
+        "W_K": np.eye(4),
+        "W_V": np.eye(4),
     },  # fmt: skip
     "weights": {"start": "points", "points": [0.0, 1.0, 2.5], "particles": 3, "masses": np.array([0.2, 0.3, 0.5])},
 }
@@ -102,6 +107,12 @@ def test_a_folder_holds_one_simulation(tmp_path):
     list(ParticleSource(Simulation.of(particles=5, saves=1), tmp_path).snapshots())
     with pytest.raises(Failure, match="holds another simulation"):
         next(ParticleSource(Simulation.of(particles=6, saves=1), tmp_path).snapshots())
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(Failure, match="cannot hold a simulation"):
+        next(ParticleSource(Simulation.of(particles=6, saves=1), tmp_path / "taken").snapshots())
 
 
 def test_importing_the_source_does_not_import_torch():

@@ -90,6 +90,15 @@ def test_pairwise_and_fused_equal_the_direct_sum_with_matrices(beta, softmax, ca
     assert np.abs(fused.attention(interaction, x, masses) - wanted).max() < tolerance
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_blocks_of_queries_equal_one_call(causal):
+    """What a GPU does, here on the CPU with blocks of three queries."""
+    torch = pytest.importorskip("torch")
+    q, k, v = torch.as_tensor(np.random.default_rng(9).standard_normal((3, 1, 2, 20, 4)))
+    whole = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1.0)
+    assert (fused.by_blocks(q, k, v, causal, entries=2 * 20 * 3) - whole).abs().max() < EXACT
+
+
 def test_heads_add_up_and_repulsion_is_the_negative():
     rng = np.random.default_rng(5)
     x = cloud(rng, 20, 5)

@@ -1,5 +1,9 @@
 """Data: tokens that round-trip, batches by number, documents held out, tasks with a known answer."""
 
+import sys
+from functools import cache
+from types import ModuleType
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +12,7 @@ from hypothesis import strategies as st
 from gedanken.sources.texts.base import Given
 from gedanken.sources.training.corpus import Corpus, documents
 from gedanken.sources.training.data import open_data
+from gedanken.sources.training.dataset_text import DatasetText
 from gedanken.sources.training.presets import preset
 from gedanken.sources.training.randomness import generator, stream
 from gedanken.sources.training.tasks import Copy, Modular
@@ -44,6 +49,16 @@ def test_byte_pairs_are_learnt_the_same_way_twice():
     assert one.fingerprint() == other.fingerprint() and one.vocabulary == 300
 
 
+def test_a_broken_tokenizer_is_a_sentence(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(BytePairs.learnt(PYTHON, 300).tokenizer.to_str())
+    assert BytePairs.load(path).vocabulary == 300
+    for content in ("", "{}", path.read_text()[:-40]):
+        path.write_text(content)
+        with pytest.raises(Failure, match="is no tokenizer"):
+            BytePairs.load(path)
+
+
 def test_randomness_depends_on_the_address_alone():
     first = generator(3, "batch", 7).integers(0, 1 << 30, 5)
     generator(3, "batch", 6).random(10_000)
@@ -52,6 +67,7 @@ def test_randomness_depends_on_the_address_alone():
     assert len(draws) == 8 and stream(0, "x") < 1 << 63
 
 
+@cache
 def corpus(**fields):
     return open_data(preset("smoke", text_limit=300_000, **fields))
 
@@ -128,6 +144,24 @@ def test_what_cannot_be_trained_on_is_a_sentence(fields, sentence, tmp_path, mon
     (tmp_path / "short").write_text("hello, hello, hello")
     with pytest.raises(Failure, match=sentence):
         open_data(preset("smoke", **fields))
+
+
+def test_a_data_set_is_streamed_up_to_its_limit(monkeypatch):
+    asked, rows = [], iter([{"body": "x" * 100} for _ in range(50)])
+
+    class Fake(ModuleType):
+        @staticmethod
+        def load_dataset(name, config, *, split, streaming):
+            asked.append((name, config, split, streaming))
+            return rows
+
+    monkeypatch.setitem(sys.modules, "datasets", Fake("datasets"))
+    text = DatasetText.parse("datasets:a/b:en:test:body", 1000)
+    assert len(list(text.documents())) == 10 and len(list(rows)) == 40
+    assert asked == [("a/b", "en", "test", True)]
+    monkeypatch.setattr(Fake, "load_dataset", lambda *given, **named: [{"body": ""}])
+    with pytest.raises(Failure, match="has no column text; it has body"):
+        list(DatasetText.parse("datasets:a/b", 5).documents())
 
 
 def test_too_large_a_vocabulary_for_the_text_is_a_sentence(tmp_path):

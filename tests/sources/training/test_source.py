@@ -7,11 +7,15 @@ import sys
 import textwrap
 import time
 
+import polars as pl
 import pytest
 import torch
 import transformers
 
 from gedanken.captures.of import captures_of
+from gedanken.experiment import Plan, run
+from gedanken.instruments.spectrum.stable_rank import StableRank
+from gedanken.measurements.store import Lab
 from gedanken.sources.models import open_model
 from gedanken.sources.training import checkpoints, history
 from gedanken.sources.training.presets import preset
@@ -88,8 +92,23 @@ def test_watching_does_not_change_the_run(tmp_path):
 
 def test_threads_are_put_back_between_updates():
     before = torch.get_num_threads()
-    for _ in TrainingSource(tiny(threads=before + 1, steps=3)).updates():
+    for _ in TrainingSource(tiny(threads=before + 1, steps=1)).updates():
         assert torch.get_num_threads() == before
+
+
+def test_the_loop_measures_each_snapshot_before_training_goes_on(tmp_path):
+    """Stable ranks in the lab are those of the weights that each step's checkpoint holds."""
+    source = TrainingSource(tiny(), every=8, out=tmp_path / "x", checkpoint_every=8, keep_last=9)
+    lab = Lab(tmp_path / "lab")
+    outcome = run(source, Plan((StableRank(),), ("layers.1.attn.W_V",), draws=0), lab, threads=1)
+    assert outcome.tasks == 6 and not outcome.failures
+    rows = lab.measurements.filter(pl.col("variable") == "stable_rank").sort("step").collect()
+    assert rows["step"].to_list() == [0, 8, 16, 24, 32, 40]
+    for step, value in rows.select("step", "value").iter_rows():
+        weights = checkpoints.read_weights(tmp_path / "x" / f"step-{step:06d}", tiny())
+        values = torch.linalg.svdvals(weights["layers.1.attn.W_V.weight"].double())
+        assert value == pytest.approx(float((values**2).sum() / values[0] ** 2), rel=1e-9)
+    assert lab.steps.sort("step").collect()["loss"].is_null().to_list() == [True] + 5 * [False]
 
 
 # checkpoints
@@ -155,7 +174,7 @@ def test_a_run_gone_on_with_has_the_same_losses_bit_for_bit(style, tmp_path):
 KILLED = """
     import sys
     from gedanken.sources.training import TrainingSource, preset
-    recipe = preset("smoke", steps=60, threads=1, text_limit=200_000)
+    recipe = preset("smoke", steps=40, threads=1, text_limit=200_000)
     source = TrainingSource(recipe, out=sys.argv[1], checkpoint_every=10, resume=True)
     for update in source.updates():
         print(update.step, update.loss.hex(), flush=True)
@@ -172,18 +191,18 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
 
     with subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE, text=True) as killed:
         for line in killed.stdout:
-            if line.startswith("34 "):
+            if line.startswith("27 "):
                 time.sleep(0.005)
                 killed.send_signal(signal.SIGKILL)
                 break
     assert killed.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "step-000060").exists()
+    assert not (tmp_path / "killed" / "step-000040").exists()
     again, whole = read(tmp_path / "killed"), read(tmp_path / "whole")
-    assert len(whole) == 60
-    assert min(map(int, again)) == 33  # the last checkpoint is that of step 32
-    assert again == {step: loss for step, loss in whole.items() if int(step) > 32}
+    assert len(whole) == 40
+    assert min(map(int, again)) == 21  # the last checkpoint is that of step 20
+    assert again == {step: loss for step, loss in whole.items() if int(step) > 20}
     for name in ("model.safetensors", "optimizer.safetensors"):
-        one, other = (tmp_path / run / "step-000060" / name for run in ("killed", "whole"))
+        one, other = (tmp_path / run / "step-000040" / name for run in ("killed", "whole"))
         assert one.read_bytes() == other.read_bytes()
 
 
@@ -269,7 +288,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_everything_kept(tmp_path):
                 kept = {name: tensor.clone() for name, tensor in source.trainer.weights().items()}
     assert steps[-1] == 13 and told.value.try_next
     saved = checkpoints.newest(tmp_path / "x", tiny())[0]
-    assert saved.step == 13
+    assert saved.step == 13 and history.read(tmp_path / "x")[-1]["step"] == 13
     assert all(torch.equal(saved.weights[name], kept[name]) for name in kept)
 
 
@@ -306,6 +325,9 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
 
 
 def test_a_folder_of_something_else_is_a_sentence(tmp_path):
+    (tmp_path / "other" / "step-5").mkdir(parents=True)
+    with pytest.raises(Failure, match="holds checkpoints of another program"):
+        TrainingSource(tiny(), out=tmp_path / "other")
     (tmp_path / "run.json").write_text("no")
     with pytest.raises(Failure, match="holds no training run"):
         TrainingSource(tiny(), out=tmp_path, resume=True)

@@ -129,6 +129,7 @@ def test_planted_failures_break_what_they_say():
     assert torch.linalg.matrix_norm(broken.weights()[name], 2) > 5 * start
 
 
+@pytest.mark.slow
 def test_a_small_model_learns_to_copy():
     """Recovery of a known rule: the loss of a model that copies is 0, that of a guess ln 15 = 2.7."""
     run = trainer(steps=1200, width=32, heads=4, batch=32, learning_rate=3e-3, warmup=50)
@@ -139,11 +140,20 @@ def test_a_small_model_learns_to_copy():
 
 def test_shuffled_text_teaches_frequencies_and_no_more():
     """The loss cannot fall below the entropy of the shuffled held-out tokens."""
-    recipe = preset("smoke", control="shuffled", threads=1, learning_rate=3e-3, steps=150)
+    recipe = preset("smoke", control="shuffled", threads=1, learning_rate=3e-3, steps=80)
     run = Trainer(recipe, open_data(recipe))
-    for _ in range(150):
+    for _ in range(80):
         run.advance()
     counts = np.bincount(run.data._held_out)
     share = counts[counts > 0] / counts.sum()
     entropy = -(share * np.log(share)).sum()
-    assert entropy - 0.05 < run.validation_loss(200) < entropy + 0.4
+    assert entropy - 0.05 < run.validation_loss(200) < entropy + 0.5
+
+
+def test_bfloat16_products_train_float32_weights_along_the_same_path():
+    exact, rough = trainer(), trainer(precision="bfloat16")
+    losses = [(exact.advance().loss, rough.advance().loss) for _ in range(20)]
+    assert all(weight.dtype == torch.float32 for weight in rough.weights().values())
+    # Eight binary digits: each logit is off by 2⁻⁹ of its size, and the mean loss by less than a hundredth.
+    assert all(abs(one - other) < 0.01 for one, other in losses)
+    assert any(one != other for one, other in losses)

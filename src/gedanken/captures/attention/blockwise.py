@@ -81,9 +81,12 @@ def sweep(
     found, at = [], 0
     starts, stops = rows.start.tolist(), rows.stop.tolist()
     while at < len(starts):
-        longest = min(keys, max(stops[at] - starts[at], 1))
-        end = min(len(starts), at + max(1, entries // (heads * longest)))
-        low, high = min(starts[at:end]), max(stops[at:end])
+        end, low, high = at + 1, starts[at], stops[at]
+        while end < len(starts):
+            wider = min(low, starts[end]), max(high, stops[end])
+            if heads * (end + 1 - at) * min(keys, wider[1] - wider[0]) > entries:
+                break
+            end, (low, high) = end + 1, wider
         total = _Running.empty(heads, end - at, b)
         for first in range(low, high, keys):
             block = slice(first, min(first + keys, high))

@@ -5,10 +5,8 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-LINK = 0.3
-"""Radius of a cluster in units of 1/√β, the kernel's width. A convention of this project."""
-SHARE = 0.02
-"""Share of the points below which a group is not counted as a cluster. A convention of this project."""
+from gedanken.theory.clustering.cluster_positions import LINK, SHARE, arcs
+
 HALF_CIRCLE = 2 / math.pi
 """Norm of the mean direction of an arc of half a circle: a group below it is a continuum."""
 
@@ -27,15 +25,7 @@ def linked(unit: Float[np.ndarray, "n d"], angle: float) -> Int[np.ndarray, " n"
 
 
 def _linked_circle(unit: Float[np.ndarray, "n 2"], angle: float) -> Int[np.ndarray, " n"]:
-    angles = np.arctan2(unit[:, 1], unit[:, 0])
-    order = np.argsort(angles, kind="stable")
-    gaps = np.diff(angles[order], append=angles[order[0]] + 2 * np.pi) > angle
-    groups = np.concatenate([[0], np.cumsum(gaps[:-1])])
-    if not gaps[-1]:
-        groups[groups == groups[-1]] = 0  # the last group goes on beyond the turn
-    labels = np.empty(len(unit), int)
-    labels[order] = groups
-    return labels
+    return arcs(np.arctan2(unit[:, 1], unit[:, 0]), angle)
 
 
 def _linked_pairs(unit: Float[np.ndarray, "n d"], angle: float) -> Int[np.ndarray, " n"]:

@@ -20,6 +20,7 @@ of prompts, so that their edge lies high where prompts differ. Few draws make an
 Reference. Permutations [@horn1965rationale; @dobriban2020permutation]; signs [@hong2020randomized].
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
@@ -99,7 +100,7 @@ class ParallelEdge(Instrument):
         if values[0] <= np.finfo(float).eps ** 2:
             raise Refusal(Flag.constant, "no coordinate varies")
         n, d = points.shape
-        edge, spectra = self._edge(points, prompt, rng, SPECTRA)
+        edge, spectra = self._edge(points, prompt, rng, min(SPECTRA, self.draws))
         outliers = int(np.count_nonzero(values > edge))
         deflated, bound = self._deflate(points, prompt, vectors, outliers, rng)
         bulk = values[: min(n - 1, d)]
@@ -118,35 +119,46 @@ class ParallelEdge(Instrument):
     def _edge(
         self, points: Float[np.ndarray, "n d"], prompt: Int[np.ndarray, " n"], rng: np.random.Generator, spectra: int
     ) -> tuple[float, Float[np.ndarray, "spectra d"]]:
-        """The edge, and the eigenvalues of the first surrogates, descending. Products in float32: an edge needs no more."""
+        """The edge, and the eigenvalues of the first surrogates, descending."""
         single = points.astype(np.float32)
-        largest, whole = np.empty(self.draws), np.empty((min(spectra, self.draws), points.shape[1]))
-        for draw in range(self.draws):
-            drawn = surrogate(single, prompt, self.kind, rng)
-            gram = drawn.T @ drawn / np.float32(len(points) - 1)
-            if draw < len(whole):
-                whole[draw] = np.linalg.eigvalsh(gram)[::-1]
-                largest[draw] = whole[draw, 0]
-            else:
-                largest[draw] = _largest(gram, rng)
-        return float(np.quantile(largest, QUANTILE)), np.maximum(whole, 0.0)
+        whole = np.array([np.linalg.eigvalsh(self._gram(single, prompt, rng))[::-1] for _ in range(spectra)])
+        rest = [_largest(self._gram(single, prompt, rng), rng) for _ in range(self.draws - spectra)]
+        return float(np.quantile([*whole[:, 0], *rest], QUANTILE)), np.maximum(whole, 0.0)
+
+    def _exceeded(
+        self, points: np.ndarray, prompt: np.ndarray, values: np.ndarray, factor: float, rng: np.random.Generator
+    ) -> int:
+        """How many of `values` exceed factor × the edge. Ends as soon as the draws so far say that none will.
+
+        The quantile lies at or above the draw of some rank from the top, and so above that of this rank among the first.
+        """
+        single, rank, drawn = points.astype(np.float32), self.draws - math.floor(QUANTILE * (self.draws - 1)), []
+        for _ in range(self.draws):
+            drawn.append(_largest(self._gram(single, prompt, rng), rng))
+            if len(drawn) >= rank and values.max() <= factor * sorted(drawn)[-rank]:
+                return 0
+        return int(np.count_nonzero(values > factor * np.quantile(drawn, QUANTILE)))
+
+    def _gram(self, single: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) -> Float[np.ndarray, "d d"]:
+        """Covariance of one surrogate, in float32: an edge needs no more."""
+        drawn = surrogate(single, prompt, self.kind, rng)
+        return drawn.T @ drawn / np.float32(len(drawn) - 1)
 
     def _deflate(
         self, points: np.ndarray, prompt: np.ndarray, vectors: np.ndarray, found: int, rng: np.random.Generator
     ) -> tuple[int, tuple[Flag, ...]]:
         """How many directions stand out once those found are gone, and a flag if that had no end."""
-        added = found
+        added, d = found, len(vectors)
         for _ in range(ROUNDS):
-            if not added or found >= min(len(points) - 1, points.shape[1]) - 1:
+            if not added or found >= min(len(points) - 1, d) - 1:
                 return found, ()
             out = vectors[:, :found]
             rest = points - points @ out @ out.T
+            along = rest @ vectors
+            values = np.einsum("ij,ij->j", along, along) / (len(points) - 1)
             # What is left fills d − k dimensions, its surrogates d: without the factor, noise would exceed the edge once
             # anything is taken out, and so on to the end.
-            edge = self._edge(rest, prompt, rng, 0)[0] * len(vectors) / (len(vectors) - found)
-            added = int(
-                np.count_nonzero(np.einsum("ij,ij->j", rest @ vectors, rest @ vectors) / (len(points) - 1) > edge)
-            )
+            added = self._exceeded(rest, prompt, values, d / (d - found), rng)
             found += added
         return found, (Flag.at_bound,)
 

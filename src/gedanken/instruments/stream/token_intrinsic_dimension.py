@@ -114,5 +114,5 @@ def _distinct(rows: Rows) -> Rows:
 
 def _taken(rows: Rows, index: np.ndarray) -> Rows:
     group = np.unique(rows.group[index], return_inverse=True)[1]
-    found = replace(rows, points=rows.points[index], prompt=rows.prompt[index])
-    return replace(found, group=group, groups=int(group[-1]) + 1)
+    groups = int(group[-1]) + 1
+    return replace(rows, points=rows.points[index], prompt=rows.prompt[index], group=group, groups=groups)

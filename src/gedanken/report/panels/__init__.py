@@ -1,7 +1,22 @@
 """The panels of the report, in the order of the page."""
 
 from gedanken.report.data import Data
-from gedanken.report.panels import compare, curves, density, depth, embedding, heads, heatmap, steps, unusual
+from gedanken.report.panels import (
+    circle,
+    compare,
+    curves,
+    density,
+    depth,
+    embedding,
+    growth,
+    heads,
+    heatmap,
+    phases,
+    sphere,
+    staircase,
+    steps,
+    unusual,
+)
 from gedanken.report.panels.base import Panel
 
 
@@ -10,6 +25,7 @@ def panels(data: Data) -> list[Panel]:
     made = [module.panel(data) for module in (unusual, depth, heatmap, heads, density, embedding, steps, compare)]
     shown = {quantity for panel in made if panel.table == "curves" for quantity in panel.quantities}
     made.insert(6, curves.panel(data, shown))
+    made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases)] + made
     stepped = data.values["step"].n_unique() > 1
     several = len(data.runs) > 1
     return [p for p in made if p.quantities and (stepped or not p.stepped) and (several or not p.across_runs)]

@@ -51,6 +51,8 @@ class Panel:
     legend: str = SPREAD
     across_runs: bool = False
     stepped: bool = False
+    whole_lab: bool = False
+    """Of the lab and not of a run: its rows stand under the first run."""
     marks: tuple[str, ...] = ()
     lanes: str = ""
     """The field whose values are stacked as rows of fixed height (a chart with a step as height); rows without it are left

@@ -3,13 +3,14 @@
 Adam as in [@kingma2015adam, algorithm 1] with β = (0.9, 0.999), eps = 10⁻⁸ and no weight decay, in float32.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from gedanken.sources.packing.overlaps import Overlaps, library
+from gedanken.sources.packing.overlaps import VANISHING, Overlaps, library
 from gedanken.sources.packing.recipe import Recipe
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
@@ -66,10 +67,10 @@ def advance(state: State, recipe: Recipe, overlaps: Overlaps) -> None:
     if found.peak < state.overlap or not recipe.keep_best:
         state.result, state.overlap = unit, found.peak
     state.loss = found.loss
-    state.scale = max(found.peak, float(np.finfo(np.float32).tiny))
+    state.scale = max(found.peak, VANISHING)
     gradient = found.gradient
     if recipe.loss == "plain":  # ∂L = p L ∂(ln L / p)
-        gradient *= recipe.p * np.exp(recipe.p * found.loss)
+        gradient *= recipe.p * math.exp(recipe.p * found.loss)
     gradient -= (gradient * unit).sum(1).reshape(-1, 1) * unit
     gradient /= lengths
     _adam(state, gradient, recipe.rate_at(state.step), xp)

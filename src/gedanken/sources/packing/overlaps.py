@@ -26,6 +26,8 @@ DEVICE_BLOCK = 8192
 """Rows of a block on an accelerator: 256 MB a buffer, large enough to keep it busy."""
 NEGLIGIBLE = 1e-25
 """Powers below this share of the largest are not resolved: 10⁹ pairs of it are below float32's rounding of one."""
+VANISHING = 1e-30
+"""Overlaps that are none: their reciprocal would leave float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ class Overlaps:
         """One pass at the scale given, and again at the largest overlap found where that is far from it."""
         while True:
             total, peak = self._pass(unit, scale)
-            if peak == 0.0:
-                return Sweep(-np.inf, self.gradients[0], 0.0)
+            if peak <= VANISHING:
+                self.gradients[0][:] = 0
+                return Sweep(-np.inf, self.gradients[0], peak)
             if 0.5 <= peak / scale <= 2.0:
                 break
             scale = peak

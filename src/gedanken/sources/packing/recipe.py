@@ -38,8 +38,8 @@ class Recipe:
             raise Failure(f"The exponent p is a whole number from 2 to 1000, not {self.p}.")
         if self.evaluations < 1:
             raise Failure(f"A packing takes at least one evaluation, not {self.evaluations}.")
-        if not 0 < self.rate < math.inf:
-            raise Failure(f"The rate is a positive number, not {self.rate}.")
+        if not 0 < self.rate <= 1:
+            raise Failure(f"The rate lies above 0 and up to 1, about one radian a step, not at {self.rate}.")
         if self.seed < 0:
             raise Failure(f"The seed is a whole number from 0, not {self.seed}.")
 

@@ -25,7 +25,9 @@ from gedanken.sources.packing.recipe import Recipe
 from gedanken.status import Failure
 
 CHECKPOINT_SECONDS = 20.0
-"""Work that a kill can lose."""
+"""Work that a kill can lose, where the state is small."""
+CHECKPOINT_SHARE = 20
+"""Work is at least so many times as long as keeping its state takes: 2 GB at k = 32,000, d = 4096."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,15 @@ class PackingSource(Source):
             yield self._snapshot(step, vectors, state.loss)
 
     def _advance(self, state: optimise.State, until: int, overlaps: Overlaps, kept: "_Folder | None", losses) -> None:
-        saved = time.monotonic()
+        saved, patience = time.monotonic(), CHECKPOINT_SECONDS
         while state.step < until:
             optimise.advance(state, self.recipe, overlaps)
             if self.progress:
                 self.progress(state.step, self.recipe.evaluations)
-            if kept and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if kept and (begun := time.monotonic()) - saved > patience:
                 kept.save(state, losses)
                 saved = time.monotonic()
+                patience = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (saved - begun))
 
     def _snapshot(self, step: int, vectors: Float[np.ndarray, "k d"], loss: float) -> Snapshot:
         told = hashlib.blake2b(np.ascontiguousarray(vectors), digest_size=16).hexdigest()

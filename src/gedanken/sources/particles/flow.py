@@ -31,8 +31,8 @@ STABLE_INTERVALS = {"euler": 2.0, "rk4": 2.785}
 class Flow:
     """dx/dt of tokens on S^{d−1}. `masses` sum to one (all 1/n by default).
 
-    `exact_pairs` sums over pairs where a faster way exists: the second witness of every test. Raises Failure where the
-    pieces do not fit together.
+    `exact_pairs` sums over pairs where a faster way exists: the second witness of every test. `device` is torch's, for
+    sums over pairs; moments need none. Raises Failure where the pieces do not fit together.
     """
 
     interaction: Interaction
@@ -40,6 +40,7 @@ class Flow:
     masses: Float[np.ndarray, " n"] | None = None
     clock: str = "true"
     exact_pairs: bool = False
+    device: str = "cpu"
 
     def __post_init__(self):
         fixed = self.interaction.dimension
@@ -54,6 +55,7 @@ class Flow:
                 f"Unnormalised attention runs e^{self.interaction.peak:.4g} times faster than a double can hold: "
                 "count time by the clock `peak`."
             )
+        fused.check_device(self.device)
         if self.masses is not None and (not (self.masses > 0).all() or abs(self.masses.sum() - 1) > 1e-12):
             raise Failure("Masses must be positive and sum to one.")
 
@@ -85,8 +87,9 @@ class Flow:
             state = self.state(points)
             found = self._moments.attention(state, self.masses, softmax=self.interaction.softmax)
             return self.interaction.sign * self.rate * found
-        quick = len(points) >= FUSED_FROM and fused.AVAILABLE and not self.interaction.hard and not self.exact_pairs
-        return self.rate * (fused if quick else pairwise).attention(self.interaction, points, self.masses)
+        if self._fuses(len(points)):
+            return self.rate * fused.attention(self.interaction, points, self.masses, self.device)
+        return self.rate * pairwise.attention(self.interaction, points, self.masses)
 
     def retract(self, state: np.ndarray) -> np.ndarray:
         """The nearest state on the sphere."""
@@ -103,6 +106,11 @@ class Flow:
         if self.exact_pairs or not self.interaction.identity or self.dimension > 3:
             return None
         return (FourierMoments if self.circle else HarmonicMoments)(self.interaction.inverse_temperature)
+
+    def _fuses(self, count: int) -> bool:
+        if self.exact_pairs or self.interaction.hard or not fused.AVAILABLE:
+            return False
+        return count >= FUSED_FROM or self.device != "cpu"
 
     def _tangent(self, state: np.ndarray, output: Float[np.ndarray, "n d"]) -> np.ndarray:
         if self.circle:

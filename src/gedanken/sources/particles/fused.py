@@ -1,4 +1,6 @@
-"""Attention by torch's fused kernel: exact, O(N) memory, the fastest way in high dimension, on a CPU or a GPU.
+"""Attention by torch's fused kernel: exact, O(N) memory, the fastest way in high dimension.
+
+On a CPU that is one call. A GPU has no fused kernel for float64, so queries go there in blocks.
 
 The kernel returns softmax averages only. A constant coordinate in the queries adds what USA and masses need: log masses
 as its key, and for USA one more key of score `peak` whose value is a flag channel. With p the flag's output and o the
@@ -11,7 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.sources.particles.interaction import Interaction
+from gedanken.status import Failure
 
+BLOCK_ENTRIES = 1 << 27
+"""Scores held at a time on a GPU: 1 GB of float64."""
 AVAILABLE = find_spec("torch") is not None
 
 
@@ -21,9 +26,9 @@ def attention(
     masses: Float[np.ndarray, " n"] | None = None,
     device: str = "cpu",
 ) -> Float[np.ndarray, "n d"]:
-    """As pairwise.attention, of a finite temperature, in float64 (a GPU computes float64 by its unfused kernel)."""
+    """As pairwise.attention, of a finite temperature, in float64."""
     import torch
-    from torch.nn.functional import pad, scaled_dot_product_attention
+    from torch.nn.functional import pad
 
     x = torch.as_tensor(points, device=device)
     n, d = x.shape
@@ -42,11 +47,54 @@ def attention(
         value[:, 0, -1] = 1.0
     width = max(query.shape[-1], key.shape[-1], value.shape[-1])  # the fused kernel wants one width
     padded = [pad(t, (0, width - t.shape[-1])).expand(interaction.heads, -1, -1)[None] for t in (query, key, value)]
-    output = scaled_dot_product_attention(*padded, is_causal=interaction.causal, scale=1.0)[0]
+    output = (_whole if device == "cpu" else by_blocks)(*padded, interaction.causal)[0]
     if not interaction.softmax:
         output = output[:, 1:] / output[:, 1:, d : d + 1]
         output = output / _total(masses, n, interaction.causal, x)
     return (interaction.sign * output[..., :d].sum(dim=0)).cpu().numpy()
+
+
+def check_device(device: str) -> None:
+    """Raises Failure if torch cannot compute there."""
+    if device == "cpu":
+        return
+    if not AVAILABLE:
+        raise Failure(f"The device {device!r} needs torch.", "pip install 'gedanken[torch]'")
+    import torch
+
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device).sum().item()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise Failure(f"The device {device!r} cannot be used here: {str(error).splitlines()[0].rstrip('.')}.") from None
+
+
+def by_blocks(query, key, value, causal: bool, entries: int = BLOCK_ENTRIES):
+    """softmax(q kᵀ) v of (1, head, n, width) tensors, at most `entries` scores at a time."""
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    count = query.shape[2]
+    step = max(1, entries // (query.shape[1] * count))
+    found = []
+    for start in range(0, count, step):
+        stop = min(start + step, count)
+        seen = stop if causal else count
+        mask = None
+        if causal:
+            columns, rows = (torch.arange(n, device=query.device) for n in (seen, stop))
+            mask = columns[None, :] <= rows[start:, None]
+        found.append(
+            scaled_dot_product_attention(
+                query[:, :, start:stop], key[:, :, :seen], value[:, :, :seen], attn_mask=mask, scale=1.0
+            )
+        )
+    return torch.cat(found, dim=2)
+
+
+def _whole(query, key, value, causal: bool):
+    from torch.nn.functional import scaled_dot_product_attention
+
+    return scaled_dot_product_attention(query, key, value, is_causal=causal, scale=1.0)
 
 
 def _projected(x, W: np.ndarray | None):

@@ -78,6 +78,7 @@ class Simulation(BaseModel):
     end: float = Field(10.0, gt=0, description="time of the end; h times the number of layers")
     saves: int = Field(100, ge=1, description="states saved after the start, evenly in time")
     times: tuple[float, ...] | None = Field(None, description="the times to save at, in place of saves and end")
+    device: str = Field("cpu", description="torch's device for sums over pairs")
 
     @model_validator(mode="before")
     @classmethod
@@ -137,7 +138,7 @@ class Simulation(BaseModel):
         )
 
     def flow(self) -> Flow:
-        return Flow(self.interaction(), self.dimension, self.masses, self.clock)
+        return Flow(self.interaction(), self.dimension, self.masses, self.clock, device=self.device)
 
     def initial(self, rng: np.random.Generator) -> np.ndarray:
         """The starting state: angles for dimension 2, else points. Raises Failure, also for a start that never moves."""
@@ -189,4 +190,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(np.ascontiguousarray(value, dtype=float).tobytes()).hexdigest()[:16]
         return f"{' × '.join(map(str, value.shape))}, sha256 {digest}"
+    if isinstance(value, float) and np.isinf(value):
+        return "inf"  # JSON has no infinity
     return list(value) if isinstance(value, tuple) else value

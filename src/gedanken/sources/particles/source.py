@@ -6,12 +6,13 @@ atomic rename. A resumed run continues from the last one exactly as the first wo
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from gedanken.sources.base import Snapshot, Source
 from gedanken.sources.particles import adaptive, integrators, layers
@@ -29,7 +30,7 @@ class Stop:
     time: float
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Running:
     """All that decides how a run goes on."""
 
@@ -42,22 +43,28 @@ class ParticleSource(Source):
     """Particles over time: one snapshot at the start and one at every saved time, the last with the whole path.
 
     A snapshot's `step` is the number of increments (for the adaptive method, of saves) and its state a Configuration.
-    Without a folder all saved states stay in memory.
+    Without a folder all saved states stay in memory. `progress` is called with the time reached and the end.
     """
 
-    def __init__(self, simulation: Simulation, folder: str | Path | None = None):
+    def __init__(
+        self,
+        simulation: Simulation,
+        folder: str | Path | None = None,
+        progress: Callable[[float, float], None] | None = None,
+    ):
         self.simulation = simulation
+        self.progress = progress
         self.folder = Path(folder) if folder is not None else None
         self.run = simulation.run
 
     def describe(self) -> dict[str, Any]:
         return {
-            "source": str(self.folder) if self.folder else "simulation",
-            "fingerprint": self.simulation.fingerprint,
+            "source": "simulation",
+            "revision": self.simulation.fingerprint,
             "architecture": "particles",
             "configuration": json.dumps(self.simulation.settings()),
-            "seed": self.simulation.seed,
             "dtype": "float64",
+            "device": self.simulation.device,
         }
 
     def snapshots(self) -> Iterator[Snapshot]:
@@ -68,11 +75,10 @@ class ParticleSource(Source):
         configurations = []
         for index, stop in enumerate(stops):
             if index >= done:
-                if index == 0:
-                    running = self._started()
-                else:
-                    self._advance(flow, running, stops[index - 1], stop)
+                running = self._advanced(flow, running, stops[index - 1], stop) if index else self._started()
                 self._save(index, stop, running)
+                if self.progress:
+                    self.progress(stop.time, stops[-1].time)
             configurations.append(self._configuration(index, stop, running))
             state = configurations[-1]
             if index == len(stops) - 1:
@@ -94,22 +100,29 @@ class ParticleSource(Source):
         state = self.simulation.initial(rng)
         return Running(points_of(state) if self.simulation.method in layers.LAYERS else state, rng)
 
-    def _advance(self, flow: Flow, running: Running, before: Stop, stop: Stop) -> None:
-        request = self.simulation
-        if request.method == "adaptive":
-            arrival = adaptive.integrate(
-                flow, running.state, before.time, stop.time, request.tolerance, running.pace
-            )  # fmt: skip
-            running.state, running.pace = arrival.state, arrival.pace
-            return
+    def _advanced(self, flow: Flow, running: Running, before: Stop, stop: Stop) -> Running:
+        # Its matrix products are thin: a second thread gains nothing, and one always adds in the same order.
+        with threadpool_limits(1, user_api="blas"):
+            advance = self._adaptive if self.simulation.method == "adaptive" else self._fixed
+            after = advance(flow, running, before, stop)
+        if not np.isfinite(after.state).all():
+            raise Failure(f"The tokens are no longer finite at time {stop.time:g}: take a smaller step.")
+        return after
+
+    def _adaptive(self, flow: Flow, running: Running, before: Stop, stop: Stop) -> Running:
+        tolerance = self.simulation.tolerance
+        arrival = adaptive.integrate(flow, running.state, before.time, stop.time, tolerance, running.pace)
+        return Running(arrival.state, running.rng, arrival.pace)
+
+    def _fixed(self, flow: Flow, running: Running, before: Stop, stop: Stop) -> Running:
+        request, state = self.simulation, running.state
+        scheme = (integrators.SCHEMES | layers.LAYERS)[request.method]
         for _ in range(stop.step - before.step):
             if request.noise:
-                running.state = integrators.maruyama(flow, running.state, request.step, request.noise, running.rng)
+                state = integrators.maruyama(flow, state, request.step, request.noise, running.rng)
             else:
-                scheme = (integrators.SCHEMES | layers.LAYERS)[request.method]
-                running.state = scheme(flow, running.state, request.step)
-        if not np.isfinite(running.state).all():
-            raise Failure(f"The tokens are no longer finite at time {stop.time:g}: take a smaller step.")
+                state = scheme(flow, state, request.step)
+        return Running(state, running.rng)
 
     def _configuration(self, index: int, stop: Stop, running: Running) -> Configuration:
         kept = self._file(index) if self.folder else running.state
@@ -123,12 +136,16 @@ class ParticleSource(Source):
     def _claim_folder(self) -> None:
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         mark = self.folder / "simulation.json"
-        if not mark.exists():
-            written = {"fingerprint": self.simulation.fingerprint, "settings": self.simulation.settings()}
-            _write(mark, json.dumps(written, indent=1).encode())
-        elif json.loads(mark.read_text())["fingerprint"] != self.simulation.fingerprint:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not mark.exists():
+                written = {"fingerprint": self.simulation.fingerprint, "settings": self.simulation.settings()}
+                _write(mark, json.dumps(written, indent=1).encode())
+            held = json.loads(mark.read_text("utf-8"))["fingerprint"]
+        except (OSError, ValueError, KeyError) as error:
+            raise Failure(f"{self.folder} cannot hold a simulation: {error}.") from error
+        if held != self.simulation.fingerprint:
             raise Failure(f"{self.folder} holds another simulation: name another folder, or remove it.")
 
     def _save(self, index: int, stop: Stop, running: Running) -> None:

@@ -40,7 +40,7 @@ class Corpus(Data):
     @classmethod
     def of(cls, recipe: Recipe, tokenizer: Path | None = None) -> "Corpus":
         """The recipe's text, in its tokens. Raises Failure (see open_data)."""
-        used = documents(_text(recipe.text), recipe.text_limit)
+        used = documents(_text(recipe), recipe.text_limit)
         train, held_out = _split(used, recipe.held_out)
         if recipe.tokens == "bytes":
             tokens = Bytes()
@@ -77,8 +77,9 @@ def documents(text: Text, limit: int) -> list[str]:
     return kept if len(kept) > 1 else [kept[0].encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")]
 
 
-def _text(name: str) -> Text:
-    return DatasetText.parse(name) if name.startswith(DatasetText.PREFIX) else open_text(name)
+def _text(recipe: Recipe) -> Text:
+    name = recipe.text
+    return DatasetText.parse(name, recipe.text_limit) if name.startswith(DatasetText.PREFIX) else open_text(name)
 
 
 def _split(used: list[str], share: float) -> tuple[list[str], list[str]]:

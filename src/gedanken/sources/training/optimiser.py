@@ -10,7 +10,7 @@ from gedanken.sources.training.controls import RATE_JUMP, middle
 from gedanken.sources.training.recipe import Recipe
 
 EPS = 1e-8
-"""Added to the root of the mean square [@kingma2015, alg. 1]."""
+"""Added to the root of the mean square [@kingma2015adam, alg. 1]."""
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

@@ -1,6 +1,6 @@
 """Presets: one name from which a recipe follows. Sizes and rates are those of the lifecycle study.
 
-The published runs [@liu2026spectral] state the depths, the vocabulary of 8192, the 10,000 steps and 30 to 285 million
+The published runs [@liu2026lifecycle] state the depths, the vocabulary of 8192, the 10,000 steps and 30 to 285 million
 parameters; widths, rates, contexts and the recipe are ours. Their batch is not known: 64 sequences of 512 tokens.
 D16 with `style=llama tied=false` has the published 285,212,672 parameters in its matrices; with D8 as it stands the
 29,360,128 of the smallest.

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from gedanken.sources.training.data import open_data
 from gedanken.sources.training.history import History
 from gedanken.sources.training.live import live_checkpoint
 from gedanken.sources.training.recipe import Recipe
-from gedanken.sources.training.trainer import Trainer, Update, training_threads
+from gedanken.sources.training.trainer import Trainer, Update, device_of, training_threads
 from gedanken.status import Failure
 
 EVERY = 25
@@ -31,16 +31,16 @@ VALIDATE = 10
 
 
 class TrainingSource(Source):
-    """A run of a recipe. `trainer` is it at its present step: the live model, its gradients and its updates.
+    """A run of a recipe, to be gone through once. `trainer` is it at its present step: model, gradients, updates.
 
     out: folder of its checkpoints, tokenizer and history (default: nothing is written). every: steps between
     snapshots; early: steps between them up to EARLY_UNTIL (0: as later). checkpoint_every: steps between checkpoints
     (default: a tenth of the run); the last `keep_last` can be gone on from, and those of step 0, of powers of two and
-    of the last step keep their weights for good. initial: weights to start from, by parameter name. on_update is
-    called after each update. null_of: the run that this one is a control of.
+    of the last step keep their weights for good. initial: weights to start from, by parameter name. null_of: the
+    run that this one is a control of.
 
     Raises Failure if the folder holds a run already and `resume` is not set, or holds one of another recipe, or if the
-    data cannot be had.
+    data or the device cannot be had.
     """
 
     live = True
@@ -57,27 +57,26 @@ class TrainingSource(Source):
         checkpoint_every: int | None = None,
         keep_last: int = KEEP_LAST,
         initial: Mapping[str, Tensor] | None = None,
-        on_update: Callable[[Update], None] | None = None,
         null_of: str | None = None,
     ):
         self.recipe, self.every, self.early, self.keep_last = recipe, every, early, max(1, keep_last)
         self.out = Path(out) if out is not None else None
         self.run = run or (self.out.name if self.out else default_run(recipe))
         self.checkpoint_every = checkpoint_every or max(1, recipe.steps // 10)
-        self.on_update, self.null_of = on_update, null_of
+        self.null_of = null_of
         self.said: list[str] = []
         """Sentences about what was found damaged when the run was gone on with."""
+        device_of(recipe)
         known = self._claimed(resume)
         tokenizer = self.out / TOKENIZER if known and (self.out / TOKENIZER).exists() else None
         self.trainer = Trainer(recipe, open_data(recipe, tokenizer))
         if initial is not None:
             self.trainer.load(initial)
         self._origin = {"recipe": recipe.model_dump(), "text": self.trainer.data.text_hash, "initial": _hash(initial)}
-        if known:
-            self._go_on(known)
-        self._history = History(self.out, self.trainer.step) if self.out else None
-        if self.out and not checkpoints.steps(self.out):
+        whole = bool(known) and self._go_on(known)
+        if self.out and not whole:
             self._claim()
+        self._history = History(self.out, self.trainer.step) if self.out else None
 
     def updates(self) -> Iterator[Update]:
         """Trains to the end, an update at a time, writing what is due; for a loop that measures by itself.
@@ -91,8 +90,6 @@ class TrainingSource(Source):
             if self._history:
                 self._history.add(update)
                 self._write_due()
-            if self.on_update:
-                self.on_update(update)
             yield update
 
     def snapshots(self) -> Iterator[Snapshot]:
@@ -143,6 +140,8 @@ class TrainingSource(Source):
         """What the folder says of the run in it; empty if there is none."""
         path = self.out / ABOUT if self.out else None
         if path is None or not path.exists():
+            if self.out and checkpoints.steps(self.out):
+                raise Failure(f"{self.out} holds checkpoints of another program.", "another --out")
             return {}
         known = read_about(self.out)
         if not resume:
@@ -170,7 +169,8 @@ class TrainingSource(Source):
             raise Failure(f"{self.out} could not be written: {broken.strerror or broken}.") from broken
         self._save()
 
-    def _go_on(self, known: dict[str, Any]) -> None:
+    def _go_on(self, known: dict[str, Any]) -> bool:
+        """Whether there is a whole checkpoint; then the trainer stands there."""
         if known["text"] != self._origin["text"]:
             raise Failure(
                 f"The text {self.recipe.text} is not what it was when {self.out} began: going on would be another run.",
@@ -182,13 +182,15 @@ class TrainingSource(Source):
         if saved is not None:
             self.trainer.load(saved.weights, saved.memory, saved.step)
             self.trainer.last = saved.last
+        return saved is not None
 
     def _advance(self) -> Update:
         """One update; if its loss is not finite, what was reached is saved first."""
         try:
             return self.trainer.advance()
         except Failure:
-            if self.out:
+            if self._history:
+                self._history.flush()
                 self._save()
             raise
 

@@ -91,8 +91,8 @@ class BytePairs(Tokens):
     def load(cls, path: Path) -> "BytePairs":
         """Raises Failure if the file is no tokenizer."""
         try:
-            return cls(Tokenizer.from_str(Path(path).read_text("utf-8")))
-        except Exception as broken:  # tokenizers raises nothing narrower
+            return cls(Tokenizer.from_buffer(Path(path).read_bytes()))
+        except (OSError, ValueError) as broken:
             raise Failure(f"{path} is no tokenizer: {broken}.") from broken
 
     def encode(self, documents: Sequence[str]) -> Int[np.ndarray, " token"]:

@@ -43,7 +43,7 @@ class Trainer:
     def __init__(self, recipe: Recipe, data: Data):
         self.recipe, self.data, self.step = recipe, data, 0
         self.last: Update | None = None
-        self.device = _device(recipe)
+        self.device = device_of(recipe)
         self.model = GPT(recipe).to(self.device)
         self.optimiser = optimiser(self.model, recipe)
         self._forward = torch.compile(self.model) if recipe.compile else self.model
@@ -148,7 +148,8 @@ def training_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _device(recipe: Recipe) -> torch.device:
+def device_of(recipe: Recipe) -> torch.device:
+    """The device that a recipe trains on. Raises Failure if it is not there."""
     try:
         device = torch.device(recipe.device)
     except RuntimeError as unknown:

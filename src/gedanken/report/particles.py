@@ -1,0 +1,59 @@
+"""Particles: the pictures of simulations among the report's tables."""
+
+import altair as alt
+import polars as pl
+
+from gedanken.analysis.particle_pictures import pictures
+from gedanken.analysis.wording import cited
+
+LABELS = {
+    "tracks": "angles over time",
+    "tracks_log": "angles over the logarithm of time",
+    "places": "places over time",
+    "growth": "amplitudes over time",
+    "energy": "energy over time",
+    "energy_log": "energy over the logarithm of time",
+    "counts": "cluster counts of random starts",
+}
+PLACES = ("point_angle", "mode_phase", "point_latitude")
+"""Curves that only pictures are drawn from."""
+COLUMNS = ["kind", "number", "group", "time", "x", "y", "low", "high", "label"]
+FINE = 4
+"""Digits of the pictures: half a pixel of their height."""
+DRAWN = 8
+"""Runs with pictures, by name: a page of them stays below a few megabytes."""
+
+
+def collect_pictures(lab, runs: list[str]) -> pl.DataFrame:
+    """The rows of all pictures as a table of the page: `quantity` names the picture; there is no step and no site."""
+    found = pictures(lab)
+    if found.is_empty() or not runs:
+        found = found.clear()
+    # what belongs to the lab stands under its first run
+    found = found.with_columns(pl.when(pl.col("run") == "").then(pl.lit(runs[0] if runs else "")).otherwise("run").alias("run"))
+    drawn = [run for run in runs if run in set(found["run"])][:DRAWN]
+    empty = [pl.lit(None, dtype=pl.Int64).alias("step"), pl.lit(None, dtype=pl.String).alias("site")]
+    return found.filter(pl.col("run").is_in(drawn)).rename({"picture": "quantity"}).with_columns(*empty)
+
+
+def picture_quantities(found: pl.DataFrame) -> dict[str, dict]:
+    """What the page must know of each picture, in the form of data.Data.quantities."""
+    return {
+        name: {
+            "variable": name, "label": LABELS[name], "title": LABELS[name], "x_title": "", "symbol": "", "unit": "1",
+            "scale": "log" if name.endswith("_log") else "linear", "no_null": "", "definition": "", "curve": True,
+            "reference": cited(""), "positive": False, "ratio": False, "layered": False, "null": "", "picture": True,
+        }
+        for name in found["quantity"].unique().sort()
+    }  # fmt: skip
+
+
+def of_pictures(data, *names: str) -> tuple[str, ...]:
+    """Those of the pictures that the data hold."""
+    return tuple(name for name in names if name in data.quantities)
+
+
+def time_axis(scale: str) -> alt.X:
+    """Simulation time, linear or logarithmic."""
+    kind = alt.Scale(type="log", nice=False) if scale == "log" else alt.Scale(nice=False)
+    return alt.X("time:Q", title="time [1]", scale=kind, axis=alt.Axis(tickCount=6, format=".2~g" if scale == "log" else ""))
