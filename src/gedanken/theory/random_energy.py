@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from scipy.interpolate import RectBivariateSpline
 
 REACH = 8.0
@@ -30,12 +30,12 @@ _POWERS = {0: (0,), 1: (1, 2), 2: (2, 3, 4), 3: (3, 4), 4: (4,)}
 class Moments(NamedTuple):
     """Mean and variance over rows of C = Var_p(z), and the mean of S, all in powers of nat."""
 
-    heat_capacity: Float[np.ndarray, " *k"]
-    variance: Float[np.ndarray, " *k"]
-    entropy: Float[np.ndarray, " *k"]
+    heat_capacity: Float[np.ndarray, "*k"]
+    variance: Float[np.ndarray, "*k"]
+    entropy: Float[np.ndarray, "*k"]
 
 
-def exact(sigma: float, n: Float[np.ndarray, " *k"]) -> Moments:
+def exact(sigma: float, n: float | Num[np.ndarray, "*k"]) -> Moments:
     """Moments at one σ for several n ≥ 2 (real numbers allowed), by quadrature.
 
     With g_{a,m}(s) = E[z^a e^{mz − s e^z}], φ = g_{0,0} and n_k the falling factorial, ⟨A₂⟩ = n∫ g_{2,1} φ^{n−1} ds,
@@ -91,7 +91,7 @@ def exact(sigma: float, n: Float[np.ndarray, " *k"]) -> Moments:
     return Moments(capacity, variance, log_partition - mean)
 
 
-def moments(sigma: Float[np.ndarray, " *k"], n: Float[np.ndarray, " *k"]) -> Moments:
+def moments(sigma: float | Float[np.ndarray, "*s"], n: float | Num[np.ndarray, "*k"]) -> Moments:
     """Moments at any σ ≥ 0 and n ≥ 1, interpolated (relative error below 1e−4 inside the table); 0 for n = 1.
 
     Beyond the table's n its edge is used, beyond its σ the limiting powers.

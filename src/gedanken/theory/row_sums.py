@@ -33,8 +33,8 @@ class Sweep(NamedTuple):
     the inverse temperatures along the last axis. A row without keys has peak −∞ and weight 0.
     """
 
-    peak: Float[np.ndarray, " *row"]
-    second: Float[np.ndarray, " *row"]
+    peak: Float[np.ndarray, "*row"]
+    second: Float[np.ndarray, "*row"]
     weight: Float[np.ndarray, "*row b"]
     mean: Float[np.ndarray, "*row b"]
     deviation: Float[np.ndarray, "*row b"]
@@ -45,7 +45,7 @@ def inverse(temperatures: Float[np.ndarray, " temperature"]) -> Float[np.ndarray
     return np.concatenate([[0.0], 1 / np.asarray(temperatures, dtype=np.float64)])
 
 
-def single(logit: Float[np.ndarray, " *row"], count: int) -> Sweep:
+def single(logit: Float[np.ndarray, "*row"], count: int) -> Sweep:
     """Rows of one key each; a logit of −∞ is no key."""
     there = np.isfinite(logit)[..., None] & np.ones(count, bool)
     zero = np.zeros(there.shape)

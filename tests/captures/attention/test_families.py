@@ -98,8 +98,8 @@ def test_patterns_are_the_models_own(family, implementation, side):
     for site, attention in found.items():
         assert isinstance(attention, Attention), attention
         expected = weights[site.stack, site.block][site.layer][0, site.head][mask[0]].numpy()
-        # single precision on both sides
-        np.testing.assert_allclose(pattern(attention), expected, atol=2e-6)
+        # single precision on both sides, of logits of some tens: 50 · 6e-8, in p and in its sum
+        np.testing.assert_allclose(pattern(attention), expected, atol=6e-6)
 
 
 def observed(model, tokens, mask) -> AttentionObserver:
