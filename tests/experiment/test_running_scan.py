@@ -170,7 +170,7 @@ def test_all_instruments_read_what_a_model_shows(folder, tmp_path):
     refused = lab.measurements.filter(pl.col("status") == "refused").collect()
     assert refused["flags"].list.len().min() > 0
     kinds = set(lab.sites.collect()["kind"])
-    assert kinds == {"stream", "moments", "trajectory", "surprisal"}
+    assert kinds == {"stream", "moments", "trajectory", "surprisal", "ensemble"}
     # What only sums are kept of is read as a spectrum and refused by nothing for want of points.
     mid = lab.measurements.filter(pl.col("site").str.ends_with("resid_mid")).collect()
     assert mid.filter(pl.col("status") == "ok").height > mid.height / 3

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gedanken.kinds import Factors, Kind, Moments, Pair, Stream, Surprisal, Trajectory
+from gedanken.kinds import Ensemble, Factors, Kind, Moments, Pair, Stream, Surprisal, Trajectory
 from gedanken.site import Site
+
+Raw = np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Ensemble | Surprisal
+"""What a capture reads: an object of one of the kinds."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Capture:
     dtype: str
     raw_name: str
     notes: tuple[str, ...]
-    read: Callable[[], np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Surprisal]
+    read: Callable[[], Raw]
     rank_bound: int | None = None
     flops: float | None = None
 

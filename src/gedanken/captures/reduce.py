@@ -12,15 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.captures import point_moments
-from gedanken.kinds import Factors, Kind, Moments, Pair, Spectrum, Stream, Surprisal, Trajectory
+from gedanken.captures.base import Raw
+from gedanken.kinds import Factors, Kind, Moments, Pair, Spectrum, Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory.lapack import add_gram, symmetric_eigenvalues
 
 BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
-
-
-Raw = np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Surprisal
 
 
 def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] = ()):

@@ -6,6 +6,8 @@ from fnmatch import fnmatch
 from typing import Any
 
 from gedanken.captures.activations import StreamObserver
+from gedanken.captures.attention.observer import AttentionObserver
+from gedanken.captures.attention.places import places_of
 from gedanken.captures.base import Capture
 from gedanken.captures.blocks import blocks_of
 from gedanken.captures.forward import Observer, Pass, Progress
@@ -16,6 +18,7 @@ from gedanken.sources.base import Snapshot
 from gedanken.sources.running import Running
 
 OF_STREAM = frozenset({Kind.stream, Kind.points, Kind.moments, Kind.spectrum, Kind.trajectory})
+OF_ATTENTION = frozenset({Kind.attention, Kind.ensemble})
 
 _lock = threading.Lock()
 _latest: dict[tuple, Pass] = {}
@@ -67,6 +70,8 @@ def _observers(running: Running, skeleton: Any, sites: tuple[str, ...], kinds: f
     prompts, dtype = running.prompts, running.options.dtype
     if kinds & OF_STREAM:
         found.append(StreamObserver(blocks_of(skeleton, running.model.config), prompts, wanted, dtype))
+    if kinds & OF_ATTENTION:
+        found.append(AttentionObserver(places_of(skeleton, running.model.config), wanted, dtype))
     if Kind.surprisal in kinds:
         found.append(LossObserver(prompts, dtype))
     return found

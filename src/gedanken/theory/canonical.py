@@ -43,7 +43,7 @@ def row(logits: Float[np.ndarray, "*row n"], inverse_temperature: float = 1.0) -
     return Row(above + top[..., 0], -mean - top[..., 0], above - mean, np.sum(p * spread**2, axis=-1))
 
 
-def third_moment(logits: Float[np.ndarray, "*row n"]) -> Float[np.ndarray, "*row"]:
+def third_moment(logits: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarray, "*row"]:
     """κ₃ = Σ p (z − ⟨z⟩)³: dC/d ln T = −2C − κ₃."""
     p = pattern(logits)
     levels = np.where(p > 0, logits, 0.0)
@@ -51,12 +51,12 @@ def third_moment(logits: Float[np.ndarray, "*row n"]) -> Float[np.ndarray, "*row
     return np.sum(p * spread**3, axis=-1)
 
 
-def relative_entropy(p: Float[np.ndarray, "*row n"], r: Float[np.ndarray, "*row n"]) -> Float[np.ndarray, "*row"]:
+def relative_entropy(p: Float[np.ndarray, "*row n"], r: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarray, "*row"]:
     """KL(p‖r) = Σ p ln(p/r) in nat, ∞ where r vanishes and p does not."""
     return np.sum(special.rel_entr(p, r), axis=-1)
 
 
-def functional(r: Float[np.ndarray, "*row n"], logits: Float[np.ndarray, "*row n"]) -> Float[np.ndarray, "*row"]:
+def functional(r: Float[np.ndarray, "*row n"], logits: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarray, "*row"]:
     """F[r]/T = −Σ r z + Σ r ln r for any distribution r over the levels; least, −ln Z, at the pattern.
 
     F[r]/T + ln Z = KL(r‖p): the Gibbs variational principle [@callen1985thermodynamics].
@@ -66,7 +66,7 @@ def functional(r: Float[np.ndarray, "*row n"], logits: Float[np.ndarray, "*row n
     )
 
 
-def excess_of_kept(kept_mass: Float[np.ndarray, "*row"]) -> Float[np.ndarray, "*row"]:
+def excess_of_kept(kept_mass: float | Float[np.ndarray, "*row"]) -> float | Float[np.ndarray, "*row"]:
     """Excess reduced free energy −ln(mass) of a pattern restricted to keys of that mass and renormalised."""
     return -np.log(kept_mass)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy import special
 
 
-def alignment(x: float | Float[np.ndarray, "*k"], dimension: int) -> Float[np.ndarray, "*k"]:
+def alignment(x: float | Float[np.ndarray, "*k"], dimension: int) -> float | Float[np.ndarray, "*k"]:
     """A_d(x) = I_{d/2}(x)/I_{d/2−1}(x): mean cosine of free dipoles at x = |q||k|/T [@mardia2000directional, eq. 9.3.9].
 
     In three dimensions Langevin's coth x − 1/x. By the continued fraction A = x/(d + x·A_{d+2}), which neither
@@ -23,7 +23,7 @@ def alignment(x: float | Float[np.ndarray, "*k"], dimension: int) -> Float[np.nd
     return ratio
 
 
-def free_heat_capacity(x: float | Float[np.ndarray, "*k"], dimension: int) -> Float[np.ndarray, "*k"]:
+def free_heat_capacity(x: float | Float[np.ndarray, "*k"], dimension: int) -> float | Float[np.ndarray, "*k"]:
     """C = x²A'(x), A' = 1 − A² − (d − 1)A/x, in nat²; → (d − 1)/2 as x → ∞: a plateau, no peak."""
     x = np.asarray(x, dtype=np.float64)
     mean = alignment(x, dimension)
@@ -32,7 +32,7 @@ def free_heat_capacity(x: float | Float[np.ndarray, "*k"], dimension: int) -> Fl
 
 def isotropic_cosines(
     shape: tuple[int, ...], dimension: int, rng: np.random.Generator
-) -> Float[np.ndarray, "..."]:
+) -> float | Float[np.ndarray, "..."]:
     """Cosines between a fixed direction and directions drawn uniformly in `dimension` dimensions."""
     if dimension == 1:
         return rng.choice([-1.0, 1.0], size=shape)
@@ -45,7 +45,7 @@ def twin_alignment(
     lengths: Float[np.ndarray, "*row n"],
     dimension: int,
     rng: np.random.Generator,
-) -> Float[np.ndarray, "*row"]:
+) -> float | Float[np.ndarray, "*row"]:
     """Σ p_j |k_j| cos_j / Σ p_j |k_j| of one isotropic twin of each row: its key lengths, directions redrawn.
 
     field: |q|/T. lengths: |k_j|, 0 for keys that the row does not see. A row without length has alignment 0.

@@ -12,7 +12,7 @@ def metric_of_logits(p: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n n"]:
     return np.diag(p) - np.outer(p, p)
 
 
-def distance(p: Float[np.ndarray, "*row n"], r: Float[np.ndarray, "*row n"]) -> Float[np.ndarray, "*row"]:
+def distance(p: Float[np.ndarray, "*row n"], r: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarray, "*row"]:
     """2 arccos Σ√(p r) ∈ [0, π], as 4 arcsin(|√p − √r|/2): arccos loses half the digits of near rows."""
     chord = np.sqrt(np.sum(np.square(np.sqrt(p) - np.sqrt(r)), axis=-1))
     return 4 * np.arcsin(np.minimum(chord / 2, 1.0))

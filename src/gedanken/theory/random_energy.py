@@ -60,7 +60,7 @@ def exact(sigma: float, n: float | Num[np.ndarray, "*k"]) -> Moments:
     n = n[..., None]
     two, three, four = n * (n - 1), n * (n - 1) * (n - 2), n * (n - 1) * (n - 2) * (n - 3)
 
-    def summed(*terms: tuple[np.ndarray, np.ndarray, int]) -> np.ndarray:
+    def summed(*terms: tuple[np.ndarray, np.ndarray, int]) -> float | np.ndarray:
         """∫ dt Σ count · product · φ^{n−k}."""
         total = 0.0
         for count, product, k in terms:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 
-def heat_capacity(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]) -> Float[np.ndarray, "..."]:
+def heat_capacity(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
     """C(x) = x² b/(1 + b)², b = (n − 1)e^{−x}, in nat², of a gap x ≥ 0 in units of the temperature; 0 for n = 1."""
     gap, n = np.asarray(gap, dtype=np.float64), np.asarray(n, dtype=np.float64)
     # b/(1 + b)² = 1/(4 cosh²(ln b / 2)); beyond 700 it is zero in float64.
@@ -18,14 +18,14 @@ def heat_capacity(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray,
     return np.where(n > 1, np.square(gap / (2 * np.cosh(half))), 0.0)
 
 
-def entropy(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]) -> Float[np.ndarray, "..."]:
+def entropy(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
     """S(x) = ln(1 + b) + x b/(1 + b) in nat."""
     gap, n = np.asarray(gap, dtype=np.float64), np.asarray(n, dtype=np.float64)
     rest = (n - 1) * np.exp(-gap)
     return np.log1p(rest) + gap * rest / (1 + rest)
 
 
-def gap_of_largest(n: float | Num[np.ndarray, "*k"]) -> Float[np.ndarray, "..."]:
+def gap_of_largest(n: float | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
     """The gap at which C is largest: the root of x tanh((x − ln(n − 1))/2) = 2, n ≥ 2."""
     level = np.log(np.asarray(n, dtype=np.float64) - 1)
     # At the lower end the left side is 0, at the upper at least 4 tanh 2 > 2, and it rises in between.
@@ -37,7 +37,7 @@ def gap_of_largest(n: float | Num[np.ndarray, "*k"]) -> Float[np.ndarray, "..."]
     return (low + high) / 2
 
 
-def largest(n: int | Num[np.ndarray, "*k"]) -> Float[np.ndarray, "..."]:
+def largest(n: int | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
     """C_max(n) = x²/4 − 1 at that gap: no row of n levels has a larger heat capacity. 0 for n ≤ 1.
 
     For large n about ¼ ln²(n − 1) + 1. Whole numbers are looked up in a table.

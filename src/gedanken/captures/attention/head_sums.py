@@ -77,7 +77,9 @@ class HeadSums:
             raise Refusal(Flag.unseen, "the module was not called, or has fewer heads than its configuration says")
         own = {name: values[head] for name, values in (self._dipoles or {}).items()}
         of_rows = row_sums.of_head(self._total, head)
-        return Ensemble(self.temperatures, self.temperature, self.dimension, **of_rows, dipoles=own, no_dipoles=self.no_dipoles)
+        return Ensemble(
+            self.temperatures, self.temperature, self.dimension, **of_rows, dipoles=own, no_dipoles=self.no_dipoles
+        )
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,9 @@ class Prompt:
         seen = self._seen(slice(None)).sum(-1) if self.rows.dense is not None else self.rows.stop - self.rows.start
         several = torch.nonzero(seen.reshape(-1, seen.shape[-1])[0] > 1)[:, 0]
         # The last of equal stretches: the longest rows among them.
-        chosen = several[[(i + 1) * len(several) // SAMPLED - 1 for i in range(SAMPLED)] if len(several) > SAMPLED else ...]
+        chosen = several[
+            [(i + 1) * len(several) // SAMPLED - 1 for i in range(SAMPLED)] if len(several) > SAMPLED else ...
+        ]
         query = self.query[:, chosen].detach().double().cpu().numpy()
         key = self.key.detach().double().cpu().numpy()
         shown = self._seen(chosen)[0].cpu().numpy()

@@ -172,7 +172,9 @@ class _Interface:
                 if not isinstance(watch, Watch):
                     query = watch(module, query, kwargs)
                 elif watch.watches(module):
-                    watch.tell(module, partial(_of_interface, implementation, module, query, key, attention_mask, kwargs))
+                    watch.tell(
+                        module, partial(_of_interface, implementation, module, query, key, attention_mask, kwargs)
+                    )
             return function(module, query, key, value, attention_mask, *args, **kwargs)
 
         return watched
@@ -223,7 +225,9 @@ def _of_product(args: tuple, kwargs: Mapping[str, Any], masks: Masks) -> Seen:
     given = dict(zip(names, args, strict=False)) | dict(kwargs)
     query, key, mask, scale = given["query"], given["key"], given.get("attn_mask"), given.get("scale")
     if query.ndim != 4:
-        raise Refusal(Flag.unseen, f"queries have {query.ndim} dimensions, where prompt, head, position and width are read")
+        raise Refusal(
+            Flag.unseen, f"queries have {query.ndim} dimensions, where prompt, head, position and width are read"
+        )
     prompts, queries, keys = query.shape[0], query.shape[2], key.shape[2]
     if mask is None:
         causal = given.get("is_causal", False)
