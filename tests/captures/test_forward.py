@@ -107,3 +107,11 @@ def test_a_pass_that_failed_fails_again_without_running():
         with pytest.raises(Failure, match="memory"):
             shared.make()
     assert model.sizes == [2, 1]
+
+
+def test_a_smaller_batch_than_asked_is_told():
+    running = Running(Live(Short(2, MemoryError())), models.prompts(8, equal=True), Options(batch=4))
+    shared = Pass(running, running.model.skeleton(), [Noting()])
+    assert shared.said == ""
+    shared.make()
+    assert shared.said == "Memory did not suffice for 4 prompts at a time, so they went by 2."

@@ -71,7 +71,7 @@ def run_forward(
 
     Without memory for a batch it is halved. Raises Failure if there is none for one prompt.
     """
-    size = batch or max(1, BATCH_TOKENS // prompts.longest)
+    size = batch or usual_batch(prompts)
     with _watched(model, observers), torch.no_grad():
         place, done = 0, 0
         while place < len(prompts):
@@ -99,6 +99,11 @@ def run_forward(
             if progress:
                 progress(done, prompts.count)
     return size
+
+
+def usual_batch(prompts: Prompts) -> int:
+    """Prompts that go through the model at a time unless another number is asked for."""
+    return max(1, BATCH_TOKENS // prompts.longest)
 
 
 def padded(rows: Sequence[np.ndarray], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,6 +179,14 @@ class Pass:
     @property
     def over(self) -> bool:
         return self._over
+
+    @property
+    def said(self) -> str:
+        """What must be told of a pass that is over; empty if nothing."""
+        asked = self._running.options.batch or usual_batch(self._running.prompts)
+        if self.batch is None or self.batch >= asked:
+            return ""
+        return f"Memory did not suffice for {asked} prompts at a time, so they went by {self.batch}."
 
     def make(self, progress: Progress | None = None) -> None:
         """Run the model, unless that was done. Raises Failure if it cannot be loaded or run, now and every later time."""

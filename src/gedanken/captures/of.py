@@ -46,12 +46,16 @@ def prepare(
     sites: tuple[str, ...],
     kinds: Collection[Kind],
     progress: Callable[[float, float], None] | None = None,
-) -> None:
-    """Do what all captures of a snapshot share: run a model that is to be run. Raises Failure if it cannot be."""
+) -> str:
+    """Do what all captures of a snapshot share: run a model that is to be run. Gives what must be told of it, or nothing.
+
+    Raises Failure if it cannot be run.
+    """
     if isinstance(snapshot.state, Running):
         from gedanken.captures import running
 
-        running.prepare(snapshot, sites, kinds, progress)
+        return running.prepare(snapshot, sites, kinds, progress)
+    return ""
 
 
 def shared_work(snapshot: Snapshot, sites: tuple[str, ...], kinds: Collection[Kind]) -> float:

@@ -35,9 +35,14 @@ def captures(snapshot: Snapshot, sites: tuple[str, ...], kinds: Collection[Kind]
     ]
 
 
-def prepare(snapshot: Snapshot, sites: tuple[str, ...], kinds: Collection[Kind], progress: Progress | None) -> None:
-    """Run the model now; progress is told in floating-point operations. Raises Failure if it cannot be loaded or run."""
-    _pass(snapshot, sites, frozenset(kinds)).make(progress)
+def prepare(snapshot: Snapshot, sites: tuple[str, ...], kinds: Collection[Kind], progress: Progress | None) -> str:
+    """Run the model now; progress is told in floating-point operations. Gives what must be told of it, or nothing.
+
+    Raises Failure if it cannot be loaded or run.
+    """
+    found = _pass(snapshot, sites, frozenset(kinds))
+    found.make(progress)
+    return found.said
 
 
 def work(snapshot: Snapshot, sites: tuple[str, ...], kinds: Collection[Kind]) -> float:

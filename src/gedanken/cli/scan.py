@@ -94,6 +94,8 @@ def _measure(source, plan, lab: str, threads: int | None, quiet: bool, with_repo
 
 
 def _say(name: str, outcome, lab: str, page: Path | None) -> None:
+    for sentence in outcome.said:
+        typer.echo(sentence, err=True)
     for sentence in outcome.failures:
         typer.echo(f"left out: {sentence}", err=True)
     if outcome.tasks:

@@ -31,12 +31,15 @@ class Outcome:
     skipped: int = 0
     """Tensors that are no matrix: biases, norms, copies."""
     failures: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """What went otherwise than asked, and is told."""
 
     def add(self, other: "Outcome") -> None:
         """Count another source's outcome in."""
         for name in ("tasks", "already_done", "values", "refused", "skipped"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failures.extend(found for found in other.failures if found not in self.failures)
+        self.said.extend(found for found in other.said if found not in self.said)
 
     def fail(self, failure: Failure) -> None:
         """Note a failure, once however many tasks it struck."""
@@ -154,10 +157,12 @@ def _prepared(tasks: Sequence[Task], total: float, outcome: Outcome, progress: P
     told = progress and (lambda done, _: progress(done, total))
     for task in {task.snapshot.fingerprint: task for task in tasks}.values():
         try:
-            task.plan.prepare(task.snapshot, told)
+            said = task.plan.prepare(task.snapshot, told)
         except Failure as failure:
             outcome.fail(failure)
             return False
+        if said:
+            outcome.said.append(said)
     return True
 
 

@@ -46,9 +46,9 @@ class Plan:
         found = of.captures_of(snapshot, self.products, self.sites, self.kinds)
         return [c for c in found if not self.sites or any(fnmatch(str(c.site), glob) for glob in self.sites)]
 
-    def prepare(self, snapshot: Snapshot, progress: Callable[[float, float], None] | None = None) -> None:
+    def prepare(self, snapshot: Snapshot, progress: Callable[[float, float], None] | None = None) -> str:
         """Do what the snapshot's captures share (captures/of.py). Raises Failure if that cannot be done."""
-        of.prepare(snapshot, self.sites, self.kinds, progress)
+        return of.prepare(snapshot, self.sites, self.kinds, progress)
 
     def shared_work(self, snapshot: Snapshot) -> float:
         """Floating-point operations of `prepare`."""

@@ -52,7 +52,9 @@ def collect(lab) -> Data:
     rows = _places(rows)
     judged = with_significance(last_steps(rows.lazy()).collect())
     curves = (
-        lab.curves.filter(pl.col("status") == "ok", ~pl.col("variable").str.ends_with(LEFT_OUT), ~pl.col("variable").is_in(PLACES))
+        lab.curves.filter(
+            pl.col("status") == "ok", ~pl.col("variable").str.ends_with(LEFT_OUT), ~pl.col("variable").is_in(PLACES)
+        )
         .join(_kept_steps(kept, CURVE_STEPS).lazy(), on=["run", "step"], how="semi", nulls_equal=True)
         .collect()
     )

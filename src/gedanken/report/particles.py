@@ -30,7 +30,9 @@ def collect_pictures(lab, runs: list[str]) -> pl.DataFrame:
     if found.is_empty() or not runs:
         found = found.clear()
     # what belongs to the lab stands under its first run
-    found = found.with_columns(pl.when(pl.col("run") == "").then(pl.lit(runs[0] if runs else "")).otherwise("run").alias("run"))
+    found = found.with_columns(
+        pl.when(pl.col("run") == "").then(pl.lit(runs[0] if runs else "")).otherwise("run").alias("run")
+    )
     drawn = [run for run in runs if run in set(found["run"])][:DRAWN]
     empty = [pl.lit(None, dtype=pl.Int64).alias("step"), pl.lit(None, dtype=pl.String).alias("site")]
     return found.filter(pl.col("run").is_in(drawn)).rename({"picture": "quantity"}).with_columns(*empty)
@@ -56,4 +58,6 @@ def of_pictures(data, *names: str) -> tuple[str, ...]:
 def time_axis(scale: str) -> alt.X:
     """Simulation time, linear or logarithmic."""
     kind = alt.Scale(type="log", nice=False) if scale == "log" else alt.Scale(nice=False)
-    return alt.X("time:Q", title="time [1]", scale=kind, axis=alt.Axis(tickCount=6, format=".2~g" if scale == "log" else ""))
+    return alt.X(
+        "time:Q", title="time [1]", scale=kind, axis=alt.Axis(tickCount=6, format=".2~g" if scale == "log" else "")
+    )

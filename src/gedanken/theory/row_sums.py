@@ -163,7 +163,7 @@ def _by_n(n: Int[np.ndarray, "head row"], squares: Float[np.ndarray, "head row"]
     }
 
 
-Spread = tuple[np.ndarray, np.ndarray, np.ndarray]
+Spread = tuple[float | np.ndarray, float | np.ndarray, float | np.ndarray]
 """Weight, weighted mean and sum of squared deviations."""
 
 

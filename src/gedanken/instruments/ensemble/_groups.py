@@ -28,7 +28,7 @@ def model_temperature(ensemble: Ensemble) -> int:
 
 def ratio(
     above: Float[np.ndarray, "group *k"], below: Float[np.ndarray, " group"]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[float | np.ndarray, np.ndarray]:
     """Σ above / Σ below over the groups, and the same with each group that has any left out in turn.
 
     Raises Refusal(too_small) if there is nothing below.

@@ -55,6 +55,7 @@ class InteractionEnergy(Instrument):
     )
     symmetries = OF_DIRECTIONS
     exchangeable = "point"
+    on_request = True
 
     def __post_init__(self):
         if not 0 < self.inverse_temperature < math.inf:

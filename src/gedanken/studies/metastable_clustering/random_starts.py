@@ -1,6 +1,5 @@
 """Claims about random starts: the clock of the linear phase, counts, places, and how near to periodic (MC4, 5, 7, 9, 10)."""
 
-import math
 
 import numpy as np
 import polars as pl
@@ -142,11 +141,10 @@ def judge_degree(degrees: list[int], mode: int) -> Judgement:
 
 
 def degree(evidence: Evidence) -> Judgement:
-    wanted = Simulation(inverse_temperature=5.0, particles=10_000, dimension=3)
-    rate = float(growth_rates(5.0, 3, 3).max())
-    # from a power of 1e−4 to 0.02: λt = 2.65 on average
-    wanted = wanted.model_copy(update={"end": 5 / rate})
-    runs = evidence.random_starts(Simulation(**wanted.model_dump(exclude_unset=True) | {"end": 5 / rate}), range(24), 250)
+    # power grows from 1e−4 to 0.02 in λt = 2.65 on average
+    end = 5 / float(growth_rates(5.0, 3, 3).max())
+    wanted = Simulation(inverse_temperature=5.0, particles=10_000, dimension=3, end=end)
+    runs = evidence.random_starts(wanted, range(24), 250)
     return judge_degree([int(found) for found in runs["leading_degree"].drop_nulls()], dominant_mode(5.0, 3))
 
 
@@ -154,7 +152,9 @@ def judge_typical(counts: list[int], mode: int, part: str, agreement: float | No
     """`typical`: lower bound > ½ supported, upper bound < ½ contradicted; `exact`: lower bound > .95."""
     found = count_probability(counts, mode)
     typical, why = _against_half(found)
-    exactly = Verdict.supported if found.low > 0.95 else Verdict.not_supported if found.high < 0.95 else Verdict.inconclusive
+    exactly = (
+        Verdict.supported if found.low > 0.95 else Verdict.not_supported if found.high < 0.95 else Verdict.inconclusive
+    )
     values, times = np.unique(counts, return_counts=True)
     told = ", ".join(f"{value} in {many}" for value, many in zip(values, times, strict=True))
     same = f" An independent implementation counts alike (p = {agreement:.2g})." if agreement is not None else ""
@@ -184,7 +184,11 @@ def count_map(evidence: Evidence) -> pl.DataFrame:
     betas, sizes = MAP
     seeds = evidence.pick(12, 100)
     return pl.concat(
-        [evidence.random_starts(usa(beta, n), range(seeds), 120 / len(betas) / len(sizes)) for beta in betas for n in sizes],
+        [
+            evidence.random_starts(usa(beta, n), range(seeds), 120 / len(betas) / len(sizes))
+            for beta in betas
+            for n in sizes
+        ],
         how="diagonal",
     )
 
