@@ -5,9 +5,10 @@ models, files or tables.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     ensemble = "ensemble"  # log Z, ⟨E⟩ … on a temperature grid: reduced attention
     stream = "stream"  # activations at one place: moments of two halves of the text, and whole prompts of points
     surprisal = "surprisal"  # −ln p of each token, by document
+    heated_loss = "heated_loss"  # −ln p summed by groups of documents, over a grid of attention temperatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class Stream:
     `fit_absolute`: mean |h| of every coordinate over `fit`, by which massive coordinates are chosen.
     `points`: whole prompts of the second half, at most a few thousand rows, first positions included, with the prompt
     and position of each; the same tokens at every place. Empty (0 rows) where only moments were asked for.
+    `derived` holds what instruments have made of it and share.
     """
 
     fit: Moments
@@ -176,6 +179,7 @@ class Stream:
     points: Float[np.ndarray, "n d"]
     prompt: Int[np.ndarray, " n"]
     position: Int[np.ndarray, " n"]
+    derived: dict[tuple, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @cached_property
     def kept(self) -> Bool[np.ndarray, " n"]:
@@ -187,6 +191,11 @@ class Stream:
         return self.report.dimension
 
 
+SHOWN = 256
+"""Predicted tokens of a text whose own numbers a lab keeps: three prompts of 80 tokens to look at. As many tokens of text
+are kept beside them, whole prompts (the table `prompts`)."""
+
+
 @dataclass(frozen=True)
 class Surprisal:
     """−ln p of each predicted token in nat, with the number of its document, and the UTF-8 bytes of each document."""
@@ -194,6 +203,16 @@ class Surprisal:
     nats: Float[np.ndarray, " token"]
     document: Int[np.ndarray, " token"]
     bytes: Int[np.ndarray, " documents"] | None = None
+
+
+@dataclass(frozen=True)
+class HeatedLoss:
+    """−ln p summed by groups of documents, in nat, with attention logits divided by each τ of `temperatures`; and how many
+    tokens each group has."""
+
+    temperatures: Float[np.ndarray, " temperature"]
+    nats: Float[np.ndarray, "group temperature"]
+    tokens: Int[np.ndarray, " group"]
 
 
 @dataclass(frozen=True)

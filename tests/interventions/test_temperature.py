@@ -16,7 +16,13 @@ MASK = torch.ones(2, 9, dtype=torch.bool)
 
 
 def model(kind: str = "llama") -> torch.nn.Module:
-    shape = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24}
+    shape = {
+        "vocab_size": 50,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 24,
+    }
     with torch.random.fork_rng():
         torch.random.manual_seed(0)
         if kind == "albert":

@@ -1,6 +1,6 @@
 """A made-up lab: the tables of two models and a ladder, with plausible numbers, refusals, nulls and hostile names."""
 
-from dataclasses import dataclass
+from dataclasses import make_dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -48,19 +48,8 @@ CURVES = {
 }
 
 
-@dataclass(frozen=True)
-class Frames:
-    """The attributes of a lab that the report reads."""
-
-    measurements: pl.LazyFrame
-    nulls: pl.LazyFrame
-    curves: pl.LazyFrame
-    sites: pl.LazyFrame
-    runs: pl.LazyFrame
-    steps: pl.LazyFrame
-    settings: pl.LazyFrame
-    variables: pl.LazyFrame
-    verdicts: pl.LazyFrame
+Frames = make_dataclass("Frames", schema.TABLES, frozen=True)
+"""The attributes of a lab that the report reads: its tables."""
 
 
 def frames(**rows: list[dict]) -> Frames:

@@ -51,7 +51,9 @@ def test_small_scales_and_shares_at_the_peak():
 
 def test_the_table_is_the_integral():
     rng = np.random.default_rng(3)
-    for sigma, n in zip(np.exp(rng.uniform(np.log(0.03), np.log(20), 12)), np.exp(rng.uniform(0.7, 12, 12)), strict=True):
+    for sigma, n in zip(
+        np.exp(rng.uniform(np.log(0.03), np.log(20), 12)), np.exp(rng.uniform(0.7, 12, 12)), strict=True
+    ):
         table, exact = random_energy.moments(sigma, n), random_energy.exact(sigma, n)
         np.testing.assert_allclose(table.heat_capacity, exact.heat_capacity, rtol=1e-4)
         np.testing.assert_allclose(table.entropy, exact.entropy, rtol=1e-4)

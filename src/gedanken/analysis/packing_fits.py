@@ -115,8 +115,11 @@ def predict(name: str, k: Float[np.ndarray, " n"], d: Float[np.ndarray, " n"], *
     return np.where(k <= d, 0.0, np.sqrt(C * log**b / d**c))
 
 
-def fit(cells: pl.DataFrame, name: str) -> Fit:
-    """Least squares of a form of SHAPES to cells. Raises Failure for too few cells, or where no fit is found."""
+def fit(cells: pl.DataFrame, name: str, start: tuple[float, ...] = ()) -> Fit:
+    """Least squares of a form of SHAPES to cells, the search from `start` (else where the paper starts it).
+
+    Raises Failure for too few cells, or where no fit is found.
+    """
     shape, cells = SHAPES[name], checked(cells)
     k, d, epsilon = _columns(cells)
     usable = int(np.count_nonzero(k > d)) if shape.relative else len(k)
@@ -124,12 +127,10 @@ def fit(cells: pl.DataFrame, name: str) -> Fit:
         raise Failure(
             f"{usable} cells{' with k > d' if shape.relative else ''} are too few to fit {', '.join(shape.names)}."
         )
-    try:
-        found, covariance = optimize.curve_fit(
-            lambda _, *p: predict(name, k, d, *p), k, epsilon, shape.start, bounds=(shape.low, shape.high)
-        )
-    except RuntimeError as error:
-        raise Failure(f"No fit of the form {name} to these cells was found: {error}.") from error
+    if len(shape.names) == 1:
+        found, covariance = _linear(predict(name, k, d, 1.0), epsilon, shape.high[0])
+    else:
+        found, covariance = _searched(name, k, d, epsilon, start or shape.start)
     form = Form(*map(float, found), relative=shape.relative, domain=((int(d.min()), int(d.max())), int(k.max())))
     return Fit(
         name,
@@ -149,16 +150,16 @@ def beyond(cells: pl.DataFrame) -> pl.DataFrame:
 def errors(form: Form, cells: pl.DataFrame) -> Errors:
     """How far a form is from cells. Relative errors leave out cells with ε = 0."""
     k, d, epsilon = _columns(checked(cells))
-    held = [0.0 if form.relative and kk <= dd else form.overlap(kk, dd) for kk, dd in zip(k, d, strict=True)]
-    gap = np.array(held) - epsilon
+    outside = k > d
+    log_ratio = form.a * np.log(k) - (np.log(d) if form.relative else 0.0)
+    held = np.sqrt(form.C * np.maximum(log_ratio, 0.0) ** form.b / d**form.c)
+    gap = np.where(outside | (not form.relative), held, 0.0) - epsilon
     rmse = math.sqrt(np.mean(gap**2))
     spread, variance = float(np.ptp(epsilon)), float(np.var(epsilon))
     relative = np.abs(gap[epsilon > 0] / epsilon[epsilon > 0])
-    counts = [
-        abs(form.log_count(dd, overlap) - math.log(kk)) / math.log(10)
-        for kk, dd, overlap in zip(k, d, epsilon, strict=True)
-        if kk > dd
-    ]
+    exponent = (d**form.c * epsilon**2 / form.C) ** (1 / form.b) if form.C else np.full(len(d), math.inf)
+    log_count = ((np.log(d) if form.relative else 0.0) + exponent) / form.a
+    counts = np.abs(log_count - np.log(k))[outside] / math.log(10)
     return Errors(
         n=len(k),
         r_squared=1 - rmse**2 / variance if variance else math.nan,
@@ -166,8 +167,39 @@ def errors(form: Form, cells: pl.DataFrame) -> Errors:
         mape=100 * float(relative.mean()) if len(relative) else math.nan,
         nrmse=100 * rmse / spread if spread else math.nan,
         median_percent=100 * float(np.median(relative)) if len(relative) else math.nan,
-        median_log10_k=float(np.median(counts)) if counts else None,
+        median_log10_k=float(np.median(counts)) if len(counts) else None,
     )
+
+
+def _linear(
+    unit: Float[np.ndarray, " n"], epsilon: Float[np.ndarray, " n"], most: float
+) -> tuple[list[float], Float[np.ndarray, "1 1"]]:
+    """C of ε = √C · unit and its variance: a regression through the origin, exactly the least squares of the paper."""
+    square = float(unit @ unit)
+    root = min(max(float(unit @ epsilon) / square, 0.0), math.sqrt(most))
+    noise = float(np.sum((epsilon - root * unit) ** 2)) / (len(unit) - 1)
+    return [root**2], np.array([[4 * root**2 * noise / square]])  # dC = 2√C d√C
+
+
+def _searched(name: str, k, d, epsilon, start: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The four parameters and their covariance. Raises Failure where the search does not end."""
+    shape = SHAPES[name]
+    try:
+        return optimize.curve_fit(
+            lambda _, *p: predict(name, k, d, *p), k, epsilon, start, bounds=(shape.low, shape.high),
+            jac=lambda _, *p: _slopes(k, d, *p),
+        )  # fmt: skip
+    except RuntimeError as error:
+        raise Failure(f"No fit of the form {name} to these cells was found: {error}.") from error
+
+
+def _slopes(k, d, C: float, a: float, b: float, c: float) -> Float[np.ndarray, "n 4"]:
+    """∂ε/∂(C, a, b, c) of the full form: ε/2 times 1/C, b ln k/ln(k^a/d), ln ln(k^a/d), −ln d; 0 where it is clipped."""
+    log = a * np.log(k) - np.log(d)
+    held, log = predict("full", k, d, C, a, b, c), np.maximum(log, math.log(CLIP))
+    free = (log > math.log(CLIP)) & (k > d)
+    parts = [held / max(C, 1e-12), free * held * b * np.log(k) / log, held * np.log(log), -held * np.log(d)]
+    return np.stack(parts, axis=1) / 2
 
 
 def _columns(cells: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

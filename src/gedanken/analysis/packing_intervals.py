@@ -43,7 +43,10 @@ def fit_table(
         for label in ("all", "k > d"):
             chosen = _SETS[label](checked(cells))
             found = fit(chosen, name)
-            drawn = resampled(chosen, lambda part, name=name: list(fit(part, name).parameters.values()), rng, draws)
+            at = tuple(found.parameters.values())  # a draw's search starts where all cells together end
+            drawn = resampled(
+                chosen, lambda part, name=name, at=at: list(fit(part, name, at).parameters.values()), rng, draws
+            )
             for place, (parameter, value) in enumerate(found.parameters.items()):
                 low, high = np.percentile(drawn[:, place], ENDS)
                 row = {"form": name, "cells": label, "parameter": parameter, "value": value}

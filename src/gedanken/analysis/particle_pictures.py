@@ -36,7 +36,7 @@ PICTURE = {
 FRAMES, TIMES = 24, 80
 """Moments of the turning sphere, and of pictures against time: what keeps a page small."""
 NAMED, OTHERS = 7, "others"
-"""Clusters that get a colour of their own, the largest first."""
+"""Colours of clusters, by falling size and then again from the first; and what single particles are called."""
 LOGARITHMIC = 0.5
 """Half of the states by this share of the record's end: saved at logarithms of time."""
 
@@ -215,9 +215,9 @@ def counts(lab) -> list[dict]:
 
 
 def _named_by_size(labels: np.ndarray) -> list[str]:
-    """Groups as "1", "2" … by falling size, those beyond NAMED and single particles as OTHERS."""
+    """Groups as "1" … "7", "1" … by falling size, single particles as OTHERS."""
     numbers, sizes = np.unique(labels, return_counts=True)
     order = numbers[np.argsort(-sizes, kind="stable")]
-    names = {number: str(rank + 1) if rank < NAMED else OTHERS for rank, number in enumerate(order)}
+    names = {number: str(rank % NAMED + 1) for rank, number in enumerate(order)}
     single = {number for number, size in zip(numbers, sizes, strict=True) if size < 2}
     return [OTHERS if label in single else names[label] for label in labels]

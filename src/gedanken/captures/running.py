@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from gedanken.captures.activations import StreamObserver
+from gedanken.captures.attention.heated_loss import HeatedLossObserver
 from gedanken.captures.attention.observer import AttentionObserver
 from gedanken.captures.attention.places import places_of
 from gedanken.captures.base import Capture
@@ -79,4 +80,8 @@ def _observers(running: Running, skeleton: Any, sites: tuple[str, ...], kinds: f
         found.append(AttentionObserver(places_of(skeleton, running.model.config), wanted, dtype))
     if Kind.surprisal in kinds:
         found.append(LossObserver(prompts, dtype))
+    if Kind.heated_loss in kinds:
+        # Last: it runs the model again, when the others have taken in what they saw.
+        places = places_of(skeleton, running.model.config)
+        found.append(HeatedLossObserver(places, prompts, wanted if sites else None, dtype))
     return found

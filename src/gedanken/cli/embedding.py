@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gedanken.cli.console import JsonOption, QuietOption, progress, show
+from gedanken.cli.console import JsonOption, LabOption, QuietOption, progress, show
 from gedanken.status import Failure, Refusal
 
 app = typer.Typer(help="Relations between tokens in a model's embedding.", no_args_is_help=True)
@@ -95,6 +95,42 @@ def hubs(
     followed = int(np.count_nonzero(followers))
     title = f"most followed; {followed:,} of {len(followers):,} tokens are the nearest neighbour of another"
     _show(rows, as_json, title)
+
+
+@app.command()
+def record(
+    model: ModelArgument,
+    word: Annotated[
+        list[str] | None, typer.Option(help="Keep the neighbours of this word, or #ID (may be repeated).")
+    ] = None,
+    pair: Annotated[
+        list[str] | None, typer.Option(help="Keep the similarity of this pair (may be repeated).", metavar="ONE,OTHER")
+    ] = None,
+    table: TableOption = "W_E",
+    run: Annotated[str | None, typer.Option(help="The model's run in the lab (default: from the model's name).")] = None,
+    lab: LabOption = "lab",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep neighbours, pairs and most-followed tokens in a lab, for its report."""
+    from gedanken.experiment.neighbours import neighbour_rows
+    from gedanken.measurements.store import Lab
+    from gedanken.sources.models import open_model
+
+    pairs = [tuple(part.strip() for part in text.split(",")) for text in pair or ()]
+    if wrong := [text for text, words in zip(pair or (), pairs, strict=True) if len(words) != 2]:
+        raise typer.BadParameter(f"--pair takes ONE,OTHER, not {wrong[0]!r}")
+    tables, name = Lab(lab), run or open_model(model).run
+    tables.require(name)
+    found = _Table(model, table)
+    site = "embed.W_E" if table == "W_E" else "unembed.W_U"
+    with progress("nearest neighbours", quiet or as_json) as update, _as_failures():
+        rows = neighbour_rows(name, site, found.directions, found.vocabulary, word or (), pairs, update)
+    tables.record("neighbours", rows)
+    if as_json:
+        show([{key: value for key, value in row.items() if key != "created"} for row in rows], True)
+    elif not quiet:
+        typer.echo(f"{len(rows)} relations of {name} are in {lab}; gedanken report --lab {lab} draws them.")
 
 
 class _Table:

@@ -54,9 +54,9 @@ def simulate(
             raise typer.BadParameter(f"--model is sa or usa, not {model!r}")
         given["attention"] = MODELS[model.lower()]
     if weights:
-        from gedanken.sources.particles.trained import matrices
+        from gedanken.experiment.simulate import trained_settings
 
-        given |= matrices(weights, layer, head)
+        given = trained_settings(weights, layer, head) | given
     wanted = _request(config, given, run, log_times)
     if dry_run:
         _preview(wanted, seeds, as_json)

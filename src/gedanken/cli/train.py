@@ -35,6 +35,12 @@ def train(
     init: Annotated[
         Path | None, typer.Option(help="Checkpoint folder whose weights to start from, with a fresh optimizer.")
     ] = None,
+    arm: Annotated[
+        str | None, typer.Option(help="C0 to C7: the spectral warm-up's start, from the weights of --from.")
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="With --arm: checkpoint folder of a finished run of another seed.")
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Steps between spectra.")] = 25,
     early: Annotated[int, typer.Option(min=0, help="Steps between spectra up to step 200 (0: as later).")] = 0,
     gradients_every: Annotated[
@@ -55,7 +61,8 @@ def train(
     # Threads that wait by spinning take the core from the one they wait for as soon as cores are shared: a step of the
     # smallest preset took fifteen times as long on two busy cores. It only counts if set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    given = {"style": style, "seed": seed, "steps": steps, "text": text, "control": control, "threads": threads}
+    given = {"style": style, "seed": seed, "steps": steps, "text": text, "control": control, "arm": arm,
+             "threads": threads}  # fmt: skip
     fields = _fields(config, set_ or (), {name: value for name, value in given.items() if value is not None})
     recipe = _recipe(preset, fields, out if resume else None)
     if dry_run:
@@ -69,6 +76,7 @@ def train(
         early=early,
         checkpoint_every=checkpoint_every,
         initial=init,
+        warmed_from=from_,
         null_of=null_of,
     )
     for sentence in source.said:
@@ -112,15 +120,33 @@ def _recipe(name: str | None, fields: dict[str, Any], resumed: Path | None):
     return preset(chosen or "cpu8", **fields)
 
 
-def _source(recipe, out: Path | None, *, initial: Path | None, null_of: str | None, **options: Any):
+def _source(
+    recipe, out: Path | None, *, initial: Path | None, warmed_from: Path | None, null_of: str | None, **options: Any
+):
     from gedanken.sources.training.checkpoints import read_weights
     from gedanken.sources.training.source import TrainingSource, default_run
 
     if null_of is None and recipe.control:
         null_of = default_run(recipe.model_copy(update={"control": ""}))
     weights = read_weights(initial, recipe) if initial else None
+    if recipe.arm not in ("", "C0") and not (options["resume"] and warmed_from is None):
+        weights = _warmed(recipe, initial, warmed_from)
     out = out or Path("runs") / default_run(recipe)
     return TrainingSource(recipe, out=out, initial=weights, null_of=null_of, **options)
+
+
+def _warmed(recipe, initial: Path | None, warmed_from: Path | None):
+    """The weights that an arm of the spectral warm-up starts from: of the seed's standard start and of a finished run."""
+    from gedanken.interventions.spectral_warmup import warmed
+    from gedanken.sources.training.checkpoints import read_weights
+    from gedanken.sources.training.model import GPT
+    from gedanken.sources.training.randomness import generator
+    from gedanken.status import Failure
+
+    if initial is not None or warmed_from is None:
+        raise Failure(f"The arm {recipe.arm} starts from the weights of a finished run.", "--from CHECKPOINT")
+    start = dict(GPT(recipe).named_parameters())
+    return warmed(recipe.arm, start, read_weights(warmed_from, recipe), generator(recipe.seed, f"arm {recipe.arm}"))
 
 
 def _print_cost(recipe, every: int, as_json: bool) -> None:

@@ -102,6 +102,7 @@ def record_plan(source: Source, plan: Plan, lab: Lab, threads: int) -> None:
     lab.record("settings", [make.setting_row(instrument) for instrument in plan.instruments])
     lab.record("variables", [row for instrument in plan.instruments for row in make.variable_rows(instrument)])
     lab.record("runs", [make.run_row(source, threads)])
+    lab.record("prompts", make.prompt_rows(source))
 
 
 def draw_nulls(tasks: Sequence[Task], lab: Lab, pool: Executor) -> None:

@@ -11,6 +11,7 @@ from gedanken.captures.of import skipped_of
 from gedanken.instruments.base import Curve, Instrument, Reading, Value
 from gedanken.measurements.schema import LEFT_OUT
 from gedanken.sources.base import Snapshot, Source
+from gedanken.sources.running import RunningSource
 from gedanken.status import Flag, Refusal, Status
 
 
@@ -85,6 +86,14 @@ def step_row(snapshot: Snapshot) -> dict:
 def run_row(source: Source, threads: int) -> dict:
     about = {"code_version": __version__, "device": "cpu", "threads": threads, "created": datetime.now(UTC)}
     return {"run": source.run} | about | source.describe()
+
+
+def prompt_rows(source: Source) -> list[dict]:
+    """The row of the table `prompts`: the text that stands beside the numbers of single tokens."""
+    if not isinstance(source, RunningSource):
+        return []
+    documents, tokens = source.shown()
+    return [{"run": source.run, "documents": documents, "tokens": tokens, "created": datetime.now(UTC)}]
 
 
 def setting_row(instrument: Instrument) -> dict:

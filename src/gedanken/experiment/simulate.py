@@ -23,8 +23,11 @@ from gedanken.instruments.trajectory.cluster_tracks import ClusterTracks
 from gedanken.instruments.trajectory.energy_staircase import EnergyStaircase
 from gedanken.measurements.store import Lab
 from gedanken.sources.base import Snapshot, Source
+from gedanken.sources.checkpoints import Checkpoint
+from gedanken.sources.models import open_model
 from gedanken.sources.particles.simulation import VERSION, Simulation
 from gedanken.sources.particles.source import ParticleSource
+from gedanken.sources.particles.trained import trained_attention
 from gedanken.status import Failure
 from gedanken.theory.clustering.cluster_positions import centres_of
 from gedanken.theory.clustering.mode_growth import dominant_mode, growth_rates, linear_time, periodicity_defect
@@ -69,6 +72,22 @@ class Watched(Source):
 
     def describe(self) -> dict[str, Any]:
         return self.source.describe()
+
+
+def trained_settings(model: str, layer: int, head: int | None = None) -> dict[str, Any]:
+    """The attention of a layer of a scanned model, all heads or one, as settings of a simulation.
+
+    Raises Failure if the model cannot be opened or does not tell its heads, or has no such layer or head.
+    """
+    state = list(open_model(model).snapshots())[-1].state
+    if not isinstance(state, Checkpoint):
+        raise Failure(f"{model} is no checkpoint whose matrices could be taken.")
+    found = trained_attention(state, layer)
+    if head is not None and head >= found.heads:
+        raise Failure(f"{model} has {found.heads} heads, counted from 0: there is no head {head}.")
+    chosen = slice(None) if head is None else slice(head, head + 1)
+    matrices = {name: matrix[chosen] for name, matrix in found.matrices.items()}
+    return {"inverse_temperature": found.inverse_temperature, "dimension": found.dimension} | matrices
 
 
 def fastest_rate(simulation: Simulation) -> float:

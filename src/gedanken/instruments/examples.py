@@ -13,9 +13,21 @@ from jaxtyping import Float
 
 from gedanken.instruments.base import Symmetry
 from gedanken.instruments.ensemble import _known as heads
-from gedanken.kinds import FIRST_POSITIONS, Ensemble, Kind, Moments, Pair, Spectrum, Stream, Surprisal, Trajectory
+from gedanken.kinds import (
+    FIRST_POSITIONS,
+    Ensemble,
+    HeatedLoss,
+    Kind,
+    Moments,
+    Pair,
+    Spectrum,
+    Stream,
+    Surprisal,
+    Trajectory,
+)
 from gedanken.status import Flag, Refusal
 from gedanken.theory import ensembles
+from gedanken.theory.row_sums import GRID
 
 Raw = Float[np.ndarray, "rows cols"]
 
@@ -86,7 +98,7 @@ def _arrays(made: Any) -> Iterator[np.ndarray]:
             yield from _arrays(part)
     elif isinstance(made, dict):
         yield from _arrays(list(made.values()))
-    elif isinstance(made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal):
+    elif isinstance(made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal | HeatedLoss):
         for part in vars(made).values():
             yield from _arrays(part)
 
@@ -172,6 +184,18 @@ def _surprisal(rows: Raw, preparation: str) -> Surprisal:
     return Surprisal(np.abs(rows).ravel(), document, np.full(rows.shape[0], 2 * rows.shape[1]))
 
 
+def _heated_loss(rows: Raw, preparation: str) -> HeatedLoss:
+    """The absolute entries as nats, rows as groups; heating costs the square of the distance from a τ of the row's own."""
+    if rows.size == 0:
+        raise Refusal(Flag.too_small, "no token is predicted")
+    if not np.isfinite(rows).all():
+        raise Refusal(Flag.non_finite)
+    best = 0.3 * np.tanh(np.abs(rows).mean(axis=1, keepdims=True) / (np.abs(rows).mean() or 1.0))
+    distance = np.log(GRID) - best
+    nats = np.abs(rows).sum(axis=1, keepdims=True) * (1 + distance**2)
+    return HeatedLoss(GRID.copy(), nats, np.full(rows.shape[0], rows.shape[1]))
+
+
 def _ensemble(rows: Raw, preparation: str) -> Ensemble:
     """A causal head in prompts of 12 rows, whose keys are the rows and whose queries the rows before them."""
     scale = rows.shape[1] ** -0.5
@@ -193,6 +217,7 @@ _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
         Kind.trajectory: _trajectory,
         Kind.surprisal: _surprisal,
         Kind.ensemble: _ensemble,
+        Kind.heated_loss: _heated_loss,
     }
 )
 

@@ -1,7 +1,6 @@
 """Temperature: a model whose attention logits are divided by τ, all heads or some, and its loss against τ.
 
-transformers hands queries to one attention function, where they are divided by τ: for plain dot products that divides the
-logits. Soft caps and position biases would not be divided, so modules that have them are refused.
+How attention is heated: captures/attention/heated.py. The instrument `loss_at_temperature` measures the same into a lab.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,8 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from gedanken.captures.attention.heated import heated_heads
 from gedanken.captures.attention.places import places_of
-from gedanken.captures.attention.seen import changed_queries
 from gedanken.site import Site
 from gedanken.status import Failure
 
@@ -30,19 +29,7 @@ def heated(
     config: the model's own, as a dictionary. Raises Failure for τ ≤ 0, a site that is no head of the model, or attention
     whose queries cannot be reached.
     """
-    if not tau > 0:
-        raise Failure(f"A temperature is above zero, and {tau} was asked for.")
-    places = [place for place in places_of(model, config) if place.module is not None]
-    known = {place.site(call, head): (place, call, head) for place in places for call in range(place.passes)
-             for head in range(place.heads or 0)}  # fmt: skip
-    wanted = set(known) if heads is None else set(heads)
-    if unknown := wanted - set(known):
-        raise Failure(f"{sorted(map(str, unknown))[0]} is no attention head of {type(model).__name__}.")
-    by_module: dict[torch.nn.Module, dict[int, list[int]]] = {}
-    for site in wanted:
-        place, call, head = known[site]
-        by_module.setdefault(model.get_submodule(place.module), {}).setdefault(call, []).append(head)
-    with changed_queries(model, by_module, 1 / tau):
+    with heated_heads(model, tau, places_of(model, config), heads):
         yield model
 
 

@@ -78,7 +78,9 @@ class Lab:
     settings = property(lambda self: self.table("settings"))
     variables = property(lambda self: self.table("variables"))
     null_draws = property(lambda self: self.table("null_draws"))
+    prompts = property(lambda self: self.table("prompts"))
     members = property(lambda self: self.table("members"))
+    neighbours = property(lambda self: self.table("neighbours"))
     alarms = property(lambda self: self.table("alarms"))
     verdicts = property(lambda self: self.table("verdicts"))
 

@@ -23,6 +23,7 @@ from gedanken.report.packing import pack, safe_json
 from gedanken.report.panels import panels
 from gedanken.report.panels.base import Panel
 from gedanken.report.particles import COLUMNS, FINE
+from gedanken.report.tokens import legend, token_views
 from gedanken.status import Failure
 
 VALUE_COLUMNS = ["place", "step", "value", "low", "high", "null", "null_low", "null_high"]
@@ -66,6 +67,8 @@ def render(lab: Lab) -> str:
         ends=tables.ends(data),
         end_columns=tables.END_COLUMNS,
         verdicts=tables.verdicts(lab),
+        token_views=token_views(lab, data),
+        token_shades=legend(),
         refusals=tables.refusals(data),
         provenance=tables.provenance(lab, data),
         settings=lab.settings.sort("instrument", "setting").collect().to_dicts(),

@@ -13,6 +13,7 @@ from gedanken.analysis.unusual import most_unusual_sites, ranked, with_significa
 from gedanken.analysis.variants import variants
 from gedanken.analysis.wording import cited, named
 from gedanken.measurements.schema import LEFT_OUT
+from gedanken.report.lifecycle import collect_lifecycle, lifecycle_quantities
 from gedanken.report.particles import PLACES, collect_pictures, picture_quantities
 from gedanken.report.thinning import log_spaced, thin_curve
 
@@ -21,6 +22,8 @@ RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
 
 _PARTS = ("W_Q", "W_K", "W_V", "W_O", "W_gate", "W_in", "W_out")
 SERIES = ("x", "y", "low", "high", "null_low", "null_high")
+TOKENS = "token_surprisal"
+"""Drawn as text (report/tokens.py), not as a curve."""
 ANY = "any"
 """The pseudo-quantity under which each site stands with its most unusual variable."""
 
@@ -36,7 +39,7 @@ class Data:
     unusual: pl.DataFrame
     refused: pl.DataFrame
     pictures: pl.DataFrame
-    """Rows of pictures of simulations (report/particles.py)."""
+    """Rows of pictures of simulations and of training runs (report/particles.py, report/lifecycle.py)."""
     runs: list[str]
     left_out: list[str]
     """Runs that the page does not show, because there are more than RUNS."""
@@ -53,15 +56,17 @@ def collect(lab) -> Data:
     judged = with_significance(last_steps(rows.lazy()).collect())
     curves = (
         lab.curves.filter(
-            pl.col("status") == "ok", ~pl.col("variable").str.ends_with(LEFT_OUT), ~pl.col("variable").is_in(PLACES)
+            pl.col("status") == "ok",
+            ~pl.col("variable").str.ends_with(LEFT_OUT),
+            ~pl.col("variable").is_in([*PLACES, TOKENS]),
         )
         .join(_kept_steps(kept, CURVE_STEPS).lazy(), on=["run", "step"], how="semi", nulls_equal=True)
         .collect()
     )
     refused = last_steps(lab.measurements).filter(pl.col("status") == "refused").collect()
     quantities, ids = _quantities(lab, rows, curves, refused)
-    drawn = collect_pictures(lab, runs)
-    quantities |= picture_quantities(drawn)
+    particles, lifecycle = collect_pictures(lab, runs), collect_lifecycle(lab, runs)
+    quantities |= picture_quantities(particles) | lifecycle_quantities(lifecycle)
     tag = {"left_on": ["variable", "setting"], "right_on": ["variable", "setting"]}
     return Data(
         quantities=quantities,
@@ -69,7 +74,7 @@ def collect(lab) -> Data:
         curves=_curves(curves.join(ids, **tag)),
         unusual=_unusual(judged, ids, quantities),
         refused=refused.join(ids, **tag, how="left"),
-        pictures=drawn,
+        pictures=pl.concat([particles, lifecycle], how="diagonal"),
         runs=runs,
         left_out=every[RUNS:],
     )

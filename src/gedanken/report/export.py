@@ -58,6 +58,8 @@ def filled(panel: Panel, data: Data, chart: int, choices: dict) -> dict:
         specification["spec"]["width"] = WIDTH // specification["columns"] - 20
     else:
         specification |= {"width": WIDTH, "background": "transparent"}
+        if isinstance(specification.get("height"), dict) and panel.lanes:
+            specification["height"] = specification["height"]["step"] * rows[panel.lanes].n_unique()
     return specification
 
 
@@ -103,6 +105,8 @@ def _records(panel: Panel, rows: pl.DataFrame) -> list[dict]:
 
 
 def _marks(panel: Panel, data: Data, rows: pl.DataFrame) -> list[dict]:
+    if not panel.marks:
+        return []
     here = data.values.filter(
         pl.col("quantity").is_in(mark_quantities(panel, data)), pl.col("run") == rows["run"][0],
         pl.col("site") == rows["site"][0], pl.col("step").eq_missing(rows["step"][0]),

@@ -3,6 +3,7 @@
 import altair as alt
 import polars as pl
 
+from gedanken.analysis.packing_pictures import packing_picture, token_pictures
 from gedanken.analysis.particle_pictures import pictures
 from gedanken.analysis.wording import cited
 
@@ -14,7 +15,16 @@ LABELS = {
     "energy": "energy over time",
     "energy_log": "energy over the logarithm of time",
     "counts": "cluster counts of random starts",
+    "packing": "largest overlap against the number of vectors",
+    "nearest_tokens": "nearest tokens",
+    "token_pairs": "pairs of tokens",
+    "followed_tokens": "most-followed tokens",
 }
+TITLES = {
+    "nearest_tokens": "cosine [1]", "token_pairs": "cosine [1]",
+    "followed_tokens": "tokens whose nearest it is [token]",
+}  # fmt: skip
+"""Of the value axis, where it is not the label."""
 PLACES = ("point_angle", "mode_phase", "point_latitude")
 """Curves that only pictures are drawn from."""
 COLUMNS = ["kind", "number", "group", "time", "x", "y", "low", "high", "label"]
@@ -26,7 +36,7 @@ DRAWN = 8
 
 def collect_pictures(lab, runs: list[str]) -> pl.DataFrame:
     """The rows of all pictures as a table of the page: `quantity` names the picture; there is no step and no site."""
-    found = pictures(lab)
+    found = pl.concat([pictures(lab), packing_picture(lab), token_pictures(lab)])
     if found.is_empty() or not runs:
         found = found.clear()
     # what belongs to the lab stands under its first run
@@ -42,7 +52,7 @@ def picture_quantities(found: pl.DataFrame) -> dict[str, dict]:
     """What the page must know of each picture, in the form of data.Data.quantities."""
     return {
         name: {
-            "variable": name, "label": LABELS[name], "title": LABELS[name], "x_title": "", "symbol": "", "unit": "1",
+            "variable": name, "label": LABELS[name], "title": TITLES.get(name, LABELS[name]), "x_title": "", "symbol": "", "unit": "1",
             "scale": "log" if name.endswith("_log") else "linear", "no_null": "", "definition": "", "curve": True,
             "reference": cited(""), "positive": False, "ratio": False, "layered": False, "null": "", "picture": True,
         }
@@ -59,5 +69,5 @@ def time_axis(scale: str) -> alt.X:
     """Simulation time, linear or logarithmic."""
     kind = alt.Scale(type="log", nice=False) if scale == "log" else alt.Scale(nice=False)
     return alt.X(
-        "time:Q", title="time [1]", scale=kind, axis=alt.Axis(tickCount=6, format=".2~g" if scale == "log" else "")
+        "time:Q", title="time [1]", scale=kind, axis=alt.Axis(tickCount=6, format=",~g" if scale == "log" else "")
     )

@@ -168,6 +168,8 @@
         const groups = new Set(this.data.map((row) => row.group)).size;
         spec.columns = Math.max(1, Math.min(4, groups, Math.floor((width - 60) / this.spec.cell)));
         spec.spec.width = Math.floor((width - 76 - 20 * (spec.columns - 1)) / spec.columns);
+      } else if (spec.vconcat) {
+        for (const part of spec.vconcat) part.width = width - 84; // a part cannot be fitted: room for its axis
       } else {
         Object.assign(spec, { width, autosize: { type: "fit-x", contains: "padding" } });
         const lanes = new Set(this.data.map((row) => row[this.spec.lanes])).size;
@@ -188,7 +190,7 @@
       }
       this.element.querySelector(".about").textContent = lines.filter(Boolean).join(" ");
       const cited = [...this.spec.references, quantity in page.quantities ? about.reference : ""].filter(Boolean);
-      const source = this.spec.across_runs ? [] : [page.provenance[this.run]];
+      const source = this.spec.across_runs || this.spec.whole_lab ? [] : [page.provenance[this.run]];
       this.element.querySelector(".source").textContent =
         [cited.length ? `Cited: ${[...new Set(cited)].join("; ")}.` : "", ...source].filter(Boolean).join(" ");
     }

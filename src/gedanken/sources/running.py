@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gedanken.kinds import SHOWN
 from gedanken.sources import hub
 from gedanken.sources.base import Snapshot, Source
 from gedanken.sources.checkpoints import CheckpointSource
@@ -171,6 +172,20 @@ class RunningSource(Source):
                 continue
             state = Running(model, self.text, self.options)
             yield replace(snapshot, run=self.run, state=state, fingerprint=self._fingerprint(snapshot.fingerprint))
+
+    def shown(self) -> tuple[list[int], list[list[str]]]:
+        """The first prompts, whole and at most SHOWN predicted tokens together: their documents, the text of each token."""
+        first = next(iter(self.snapshots())).state
+        if not isinstance(first, Running):
+            return [], []
+        prompts = first.prompts
+        fit = int(np.sum(np.cumsum([len(row) - 1 for row in prompts.tokens]) <= SHOWN))
+        rows = prompts.tokens[:fit]
+        if isinstance(self.text, Text):
+            told = [first.model.tokenizer().texts(row) for row in rows]
+        else:
+            told = [[str(token) for token in row] for row in rows]
+        return prompts.document[:fit].tolist(), told
 
     def _fingerprint(self, model: str) -> str:
         told = json.dumps(self.options.told, sort_keys=True)

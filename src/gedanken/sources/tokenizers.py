@@ -42,6 +42,10 @@ class Tokenizer(abc.ABC):
     def fingerprint(self) -> str:
         """Hash of what decides how text is cut."""
 
+    def texts(self, tokens: np.ndarray) -> list[str]:
+        """The text of each token alone, a letter of which another token has a part as �; its number if that is not known."""
+        return [str(token) for token in tokens]
+
 
 @dataclass(frozen=True)
 class Bytes(Tokenizer):
@@ -58,6 +62,9 @@ class Bytes(Tokenizer):
 
     def fingerprint(self) -> str:
         return f"bytes{BYTES + self.begins}"
+
+    def texts(self, tokens: np.ndarray) -> list[str]:
+        return [bytes([token]).decode("utf-8", "replace") if token < BYTES else "" for token in tokens]
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,9 @@ class HubTokenizer(Tokenizer):
         else:
             told = repr(sorted(self.inner.get_vocab().items()))
         return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+    def texts(self, tokens: np.ndarray) -> list[str]:
+        return [self.inner.decode([int(token)]) for token in tokens]
 
 
 def _byte_ends(text: str, offsets: list[tuple[int, int]], special: np.ndarray) -> np.ndarray:

@@ -51,12 +51,16 @@ def third_moment(logits: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarra
     return np.sum(p * spread**3, axis=-1)
 
 
-def relative_entropy(p: Float[np.ndarray, "*row n"], r: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarray, "*row"]:
+def relative_entropy(
+    p: Float[np.ndarray, "*row n"], r: Float[np.ndarray, "*row n"]
+) -> float | Float[np.ndarray, "*row"]:
     """KL(p‖r) = Σ p ln(p/r) in nat, ∞ where r vanishes and p does not."""
     return np.sum(special.rel_entr(p, r), axis=-1)
 
 
-def functional(r: Float[np.ndarray, "*row n"], logits: Float[np.ndarray, "*row n"]) -> float | Float[np.ndarray, "*row"]:
+def functional(
+    r: Float[np.ndarray, "*row n"], logits: Float[np.ndarray, "*row n"]
+) -> float | Float[np.ndarray, "*row"]:
     """F[r]/T = −Σ r z + Σ r ln r for any distribution r over the levels; least, −ln Z, at the pattern.
 
     F[r]/T + ln Z = KL(r‖p): the Gibbs variational principle [@callen1985thermodynamics].

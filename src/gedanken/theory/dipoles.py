@@ -73,40 +73,46 @@ def sampled_sums(
 
     rows; alignment m∥ = q̂·Σ p k' / Σ p|k'| with k' = k − mean k; strength |q| mean|k'| /T; mean_key |Σ p k|;
     susceptibility tr Cov_p(k)/T; longitudinal qᵀCov q/(|q|² tr Cov); heat_capacity qᵀCov q/T² and response, the same from
-    a numerical derivative of the mean key; twin and twin_squares of the isotropic twin's m∥.
+    a numerical derivative of the mean key; twin and twin_squares of the isotropic twin's m∥; swapped, m∥ of each row's keys
+    in the field of another row's query (the rows in a ring), over swapped_rows rows: none where a row is alone.
     """
     heads, count = query.shape[:2]
     key = np.repeat(key, heads // len(key), axis=0)
     n = np.maximum(seen.sum(axis=1), 1)
-    middle = np.einsum("rk,hkd->hrd", seen / n[:, None], key)
+    middle = (seen / n[:, None]) @ key
 
-    def mean_key(factor: float) -> tuple[np.ndarray, np.ndarray]:
-        p = special.softmax(np.where(seen, factor * np.einsum("hrd,hkd->hrk", query, key), -np.inf), axis=-1)
+    def mean_key(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        p = special.softmax(np.where(seen, field @ key.swapaxes(1, 2), -np.inf), axis=-1)
         return p, p @ key
 
-    p, mean = mean_key(1.0)
+    p, mean = mean_key(query)
     # Distances between keys and a point c from |k − c₀|² and products, both about the mean of all keys.
     about = key.mean(axis=1, keepdims=True)
     local, squares = key - about, np.sum((key - about) ** 2, axis=-1)
 
     def distances(centre: np.ndarray) -> np.ndarray:
         c = centre - about
-        found = squares[:, None] - 2 * np.einsum("hrd,hkd->hrk", c, local) + np.sum(c**2, axis=-1)[..., None]
+        found = squares[:, None] - 2 * c @ local.swapaxes(1, 2) + np.sum(c**2, axis=-1)[..., None]
         return np.maximum(found, 0.0) * seen
 
     lengths = np.sqrt(distances(middle))
     trace = np.sum(p * distances(mean), axis=-1)
     size = np.linalg.norm(query, axis=-1)
-    along = np.einsum("hrd,hkd->hrk", query, key)
+    along = query @ key.swapaxes(1, 2)
     capacity = np.sum(p * (along - np.sum(p * along, axis=-1, keepdims=True)) ** 2, axis=-1)
-    change = (mean_key(1 + STEP)[1] - mean_key(1 - STEP)[1]) / (2 * STEP)
-    weighted = np.sum(p * lengths, axis=-1)
-    turned = np.einsum("hrd,hrd->hr", query, mean - middle)
+    change = (mean_key((1 + STEP) * query)[1] - mean_key((1 - STEP) * query)[1]) / (2 * STEP)
+
+    def aligned(field: np.ndarray, p: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        along = np.einsum("hrd,hrd->hr", field, mean - middle)
+        return _ratio(along, np.linalg.norm(field, axis=-1) * np.sum(p * lengths, axis=-1))
+
+    other = np.roll(query, 1, axis=1)
+    swapped = aligned(other, *mean_key(other)) if count > 1 else np.zeros((heads, count))
     share = size**2 * trace
     twin = twin_alignment(size, lengths, query.shape[-1], rng)
     rows = {
         "rows": np.ones((heads, count)),
-        "alignment": _ratio(turned, size * weighted),
+        "alignment": aligned(query, p, mean),
         "strength": size * lengths.sum(axis=-1) / n,
         "mean_key": np.linalg.norm(mean, axis=-1),
         "susceptibility": scale * trace,
@@ -115,6 +121,8 @@ def sampled_sums(
         "response": np.einsum("hrd,hrd->hr", query, change),
         "twin": twin,
         "twin_squares": twin**2,
+        "swapped": swapped,
+        "swapped_rows": np.full((heads, count), float(count > 1)),
     }
     return {name: values.sum(axis=1) for name, values in rows.items()}
 

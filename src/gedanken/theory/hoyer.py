@@ -20,9 +20,13 @@ UNIT_VARIANCE = 1 - 3 / math.pi
 
 def omega(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
     """Ω of every row; none may be zero."""
-    squares = np.einsum("ij,ij->i", rows, rows)
+    return omega_of(np.abs(rows).sum(axis=1), np.einsum("ij,ij->i", rows, rows), rows.shape[1])
+
+
+def omega_of(length: Float[np.ndarray, " n"], square: Float[np.ndarray, " n"], d: int) -> Float[np.ndarray, " n"]:
+    """Ω from ‖h‖₁ and ‖h‖₂² of vectors of d coordinates."""
     # Rounding may put a row of equal coordinates below 0 by an ulp.
-    return np.maximum(1 - np.abs(rows).sum(axis=1) / np.sqrt(rows.shape[1] * squares), 0.0)
+    return np.maximum(1 - length / np.sqrt(d * square), 0.0)
 
 
 def largest(d: int) -> float:

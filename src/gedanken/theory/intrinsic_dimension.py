@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.optimize import brentq
 
 SCALES = (1, 2, 4, 8, 16, 32)
 """k: octaves of the number of neighbours."""
@@ -16,8 +17,9 @@ SCALES = (1, 2, 4, 8, 16, 32)
 BLOCK = 512
 """Rows whose distances to all others are held at a time."""
 
-ROUNDS = 100
-"""Of bisection: more than the 52 bits of a double from any bracket."""
+NEAR = 1e-2
+"""Squared distance in units of the largest squared norm below which float32 products are too coarse: their rounding is
+some 1e-7 of the norms, a relative error of 1e-5."""
 
 
 def ball(n: int, d: int, rng: np.random.Generator) -> Float[np.ndarray, "n d"]:
@@ -31,18 +33,19 @@ def neighbour_distances(
 ) -> Float[np.ndarray, "n count"]:
     """Distances to the `count` nearest other points, ascending; with `group`, to those of other groups.
 
-    By blocks of rows: never n × n. Squared distances come from products, so those below about 1e−8 of the largest norm
-    are rounding: centre the points first. Raises ValueError if a point has fewer neighbours.
+    By blocks of rows: never n × n. Squared distances come from products, in float32 unless a neighbour is nearer than
+    NEAR, so that they are good to 10⁻⁵; those below about 1e−8 of the largest norm are rounding: centre the points
+    first. Raises ValueError if a point has fewer neighbours.
     """
     norms, found = np.einsum("ij,ij->i", points, points), np.empty((len(points), count))
+    scale = float(np.sqrt(norms.max(initial=0.0))) or 1.0
+    single, single_norms = (points / scale).astype(np.float32), (norms / scale**2).astype(np.float32)
+    group = np.arange(len(points)) if group is None else group
     for start in range(0, len(points), BLOCK):
         rows = slice(start, start + BLOCK)
-        square = norms[rows, None] + norms - 2 * points[rows] @ points.T
-        if group is None:
-            square[np.arange(len(square)), np.arange(start, start + len(square))] = np.inf
-        else:
-            square[group[rows, None] == group] = np.inf
-        square = np.sort(np.partition(square, count - 1, axis=1)[:, :count], axis=1)
+        square = _nearest(single, single_norms, rows, count, group).astype(np.float64) * scale**2
+        if np.any(square[:, 0] < NEAR * norms.max()):
+            square = _nearest(points, norms, rows, count, group)
         if square.shape[1] < count or not np.isfinite(square[:, -1]).all():
             raise ValueError(f"a point has fewer than {count} neighbours")
         # Distinct points closer than rounding are set at its edge, so that ratios stay finite.
@@ -50,6 +53,18 @@ def neighbour_distances(
             np.maximum(square, np.finfo(float).eps * np.maximum(norms[rows, None], np.finfo(float).tiny))
         )
     return found
+
+
+def _nearest(points: np.ndarray, norms: np.ndarray, rows: slice, count: int, group: np.ndarray) -> np.ndarray:
+    """The least `count` squared distances of some rows to points of other groups, ascending."""
+    square = points[rows] @ points.T
+    square *= -2
+    square += norms
+    square += norms[rows, None]
+    square[group[rows, None] == group] = np.inf
+    square = np.partition(square, count - 1, axis=1)[:, :count] if count <= square.shape[1] else square
+    square.sort(axis=1)
+    return square
 
 
 def two_nn(x: Float[np.ndarray, " n"]) -> float:
@@ -71,7 +86,7 @@ def two_nn_slope(x: Float[np.ndarray, " n"], keep: float = 0.9) -> float:
 def gride(x: Float[np.ndarray, " n"], k: int) -> float:
     """Maximum-likelihood D from x = ln(r_{2k}/r_k). Raises ValueError if no ratio exceeds 1.
 
-    The score falls from +∞ to −∞ in D, so it is bisected in ln D.
+    The score falls from +∞ to −∞ in D: its root is sought in ln D.
     """
     if k == 1:
         return two_nn(x)
@@ -80,15 +95,7 @@ def gride(x: Float[np.ndarray, " n"], k: int) -> float:
     # A zero ratio is a tie: below any resolution, not evidence of infinite dimension.
     x = np.maximum(x, np.finfo(float).eps)
     low, high = math.log(1e-3 / float(x.mean())), math.log(1e3 * k / float(x.mean()))
-    for _ in range(ROUNDS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if float(gride_score(x, k, math.exp(middle))[0].sum()) > 0:
-            low = middle
-        else:
-            high = middle
-    return math.exp(low)
+    return math.exp(brentq(lambda log: float(gride_score(x, k, math.exp(log))[0].sum()), low, high, xtol=1e-14))
 
 
 def gride_score(x: Float[np.ndarray, " n"], k: int, d: float) -> tuple[np.ndarray, np.ndarray]:

@@ -85,7 +85,9 @@ def exact(sigma: float, n: float | Num[np.ndarray, "*k"]) -> Moments:
         (two, 4 * g[3, 3] * g[1, 1] + 3 * g[2, 2] ** 2, 2),
         (n, g[4, 4], 1),
     )
-    log_partition = step * np.sum(np.exp(-np.exp(np.minimum(t, 700.0))) - np.exp(n * np.maximum(log_phi, -1e4)), axis=-1)
+    log_partition = step * np.sum(
+        np.exp(-np.exp(np.minimum(t, 700.0))) - np.exp(n * np.maximum(log_phi, -1e4)), axis=-1
+    )
     capacity = second - square
     variance = np.maximum(second_squared - 2 * mixed + fourth / 6 - capacity**2, 0.0)
     return Moments(capacity, variance, log_partition - mean)

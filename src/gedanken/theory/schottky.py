@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Float, Num
 
 
-def heat_capacity(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
+def heat_capacity(
+    gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]
+) -> float | Float[np.ndarray, "..."]:
     """C(x) = x² b/(1 + b)², b = (n − 1)e^{−x}, in nat², of a gap x ≥ 0 in units of the temperature; 0 for n = 1."""
     gap, n = np.asarray(gap, dtype=np.float64), np.asarray(n, dtype=np.float64)
     # b/(1 + b)² = 1/(4 cosh²(ln b / 2)); beyond 700 it is zero in float64.

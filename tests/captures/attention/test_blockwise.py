@@ -132,7 +132,8 @@ def test_masks_become_intervals_where_they_are():
     biased = by_mask(added + 0.5 * causal, 2)
     assert biased.bias is not None and biased.dense is None
     padded = by_tokens(
-        by_rule(1, 6, 6, causal=True, window=None, device=causal.device), torch.tensor([[False, False, True, True, True, True]])
+        by_rule(1, 6, 6, causal=True, window=None, device=causal.device),
+        torch.tensor([[False, False, True, True, True, True]]),
     )
     assert padded.start[0].tolist() == [2] * 6 and padded.stop[0].tolist() == [1, 2, 3, 4, 5, 6]
 

@@ -130,7 +130,9 @@ def test_ensembles_are_those_of_the_models_own_weights(family):
         # p in single precision: relative errors of 1e-7 in each of a few terms of order one
         np.testing.assert_allclose(ensemble.sums["entropy"][:, MODEL].sum(), entropy[several].sum(), atol=2e-5)
         np.testing.assert_allclose(ensemble.sums["heat_capacity"][:, MODEL].sum(), capacity[several].sum(), atol=5e-5)
-        assert bool(ensemble.no_dipoles) == (family in ("gemma2", "gpt_oss", "t5", *ONLY_LOGITS)) or "cross" in site.block
+        assert (
+            bool(ensemble.no_dipoles) == (family in ("gemma2", "gpt_oss", "t5", *ONLY_LOGITS)) or "cross" in site.block
+        )
 
 
 @pytest.mark.parametrize("family", sorted(MODELS))

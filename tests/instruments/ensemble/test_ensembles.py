@@ -106,23 +106,24 @@ def test_the_isotropic_twin_holds_for_isotropic_keys_and_not_for_aligned_ones():
         reading = FieldAlignment().measure(ensemble, rng)
         band = FieldAlignment().null(ensemble, reading)["field_alignment"]
         p[name] = band.p, reading["field_alignment"].value - band.median
-    # centring by the row's own mean correlates the directions by −1/n: a bias of the twin, of order m/n
-    assert abs(p["free"][1]) < 0.03
+    # Short rows: keys centred by their own mean are correlated by −1/(n − 1), so they spread further along the field than
+    # independent ones of their length; at 3 to 24 keys and m∥ of 0.5 that is a few hundredths.
+    assert abs(p["free"][1]) < 0.05
     assert p["aligned"][0] < 1e-6 and p["aligned"][1] > 0.1
 
 
 def test_standard_errors_are_those_of_independent_prompts():
-    """The jackknife of 40 prompts of one row against the spread of 300 such experiments."""
+    """The jackknife of 20 prompts of one row against the spread of 80 such experiments."""
     rng = np.random.default_rng(6)
     experiments = [
-        measured(known.of_logits(rng.standard_normal((40, 1, 12))), HeatCapacityRow)["heat_capacity_row"]
-        for _ in range(300)
+        measured(known.of_logits(rng.standard_normal((20, 1, 12))), HeatCapacityRow)["heat_capacity_row"]
+        for _ in range(80)
     ]
     spread = np.std([made.value for made in experiments])
     typical = np.sqrt(np.mean([made.stderr**2 for made in experiments]))
-    # 1/√(2·300) = 4 %, and the errors' own scatter
-    assert abs(typical / spread - 1) < 0.15
-    assert len(experiments[0].left_out) == 40
+    # three times the scatter of a spread of 80, 1/√160 = 8 %
+    assert abs(typical / spread - 1) < 0.24
+    assert len(experiments[0].left_out) == 20
 
 
 def test_what_is_not_there_is_refused():
@@ -145,7 +146,5 @@ def test_curves_obey_their_derivatives():
     # second differences over steps of 0.17
     np.testing.assert_allclose(slope[1:-1], capacity[1:-1], rtol=0.02)
     free = -(ensemble.sums["log_partition"].sum(axis=0) / 40) * ensemble.temperatures
-    np.testing.assert_allclose(
-        np.gradient(free, ensemble.temperatures)[1:-1], -entropy[1:-1], rtol=0.02
-    )
+    np.testing.assert_allclose(np.gradient(free, ensemble.temperatures)[1:-1], -entropy[1:-1], rtol=0.02)
     assert ensemble.temperatures[MODEL] == 1.0

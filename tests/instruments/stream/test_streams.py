@@ -55,7 +55,8 @@ def test_left_out_values_are_those_without_the_group(stream, instrument, names):
     for group in (0, 7, 19):
         again = instrument.measure(without(stream, group), RNG)
         for name in names:
-            assert reading[name].left_out[group] == pytest.approx(again[name].value, rel=1e-9), name
+            # What a group changes is a sum of float32 products, 6e-8 each and all positive.
+            assert reading[name].left_out[group] == pytest.approx(again[name].value, rel=1e-6), name
 
 
 def test_left_out_spectra_are_right_to_first_order():

@@ -5,8 +5,10 @@ m the row's largest logit in the block: then (⟨x⟩²)/Var x ≤ 1/p(m) ≤ th
 most a factor of that length (KEYS) in precision; blocks are merged by their means and deviations.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -76,7 +78,7 @@ def sweep(
     """
     device = rows.start.device
     entries = entries or ENTRIES["cuda" if device.type == "cuda" else "cpu"]
-    levels = _levels(inverse_temperatures)
+    levels = _levels(tuple(inverse_temperatures.tolist()))
     b = torch.tensor(inverse_temperatures, dtype=torch.float64, device=device)
     found, at = [], 0
     starts, stops = rows.start.tolist(), rows.stop.tolist()
@@ -107,7 +109,8 @@ def _hidden(rows: Rows, at: slice, keys: slice, starts: list[int], stops: list[i
     return hidden[None] if rows.dense is None else hidden[None] | ~rows.dense[:, at, keys]
 
 
-def _levels(inverse_temperatures: np.ndarray) -> list[tuple[list[int], list[int]]]:
+@lru_cache(maxsize=8)
+def _levels(inverse_temperatures: tuple[float, ...]) -> list[tuple[list[int], list[int]]]:
     """Inverse temperatures (but the first) in the order of their exponentials: those that are no double of another, then
     the doubles of those, and so on. For each level their places, and the places in the level before that are squared."""
     left = list(range(1, len(inverse_temperatures)))
@@ -115,7 +118,7 @@ def _levels(inverse_temperatures: np.ndarray) -> list[tuple[list[int], list[int]
         j: i
         for j in left
         for i in left
-        if i != j and np.isclose(inverse_temperatures[j], 2 * inverse_temperatures[i], rtol=1e-14, atol=0.0)
+        if i != j and math.isclose(inverse_temperatures[j], 2 * inverse_temperatures[i], rel_tol=1e-14)
     }
     levels = [([j for j in left if j not in doubles], [])]
     while following := [j for j in left if doubles.get(j) in levels[-1][0]]:

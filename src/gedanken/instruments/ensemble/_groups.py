@@ -55,7 +55,9 @@ def valued(value: float, left_out: Float[np.ndarray, " group"], n: int) -> Value
     return Value(float(value), jackknife.stderr(left_out), n=n, left_out=tuple(left_out.tolist()))
 
 
-def curve(ensemble: Ensemble, above: Float[np.ndarray, "group temperature"], below: Float[np.ndarray, " group"], **null):
+def curve(
+    ensemble: Ensemble, above: Float[np.ndarray, "group temperature"], below: Float[np.ndarray, " group"], **null
+):
     """Mean over rows against τ, with two standard errors on either side."""
     value, left_out = ratio(above, below)
     error = np.array([jackknife.stderr(column) for column in left_out.T]) if len(left_out) > 1 else None

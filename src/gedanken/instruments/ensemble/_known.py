@@ -19,7 +19,9 @@ def of_points(
     prompts: Iterable[tuple[Float[np.ndarray, "row d"], Float[np.ndarray, "row d"]]], scale: float, seed: int = 0
 ) -> Ensemble:
     """One causal head with these queries and keys."""
-    return _of_seen([(query, key, np.tril(np.ones((len(query), len(key)), bool))) for query, key in prompts], scale, seed)
+    return _of_seen(
+        [(query, key, np.tril(np.ones((len(query), len(key)), bool))) for query, key in prompts], scale, seed
+    )
 
 
 def of_row(query: Float[np.ndarray, "row d"], key: Float[np.ndarray, "n d"], scale: float) -> Ensemble:

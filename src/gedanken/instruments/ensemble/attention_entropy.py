@@ -73,7 +73,10 @@ class AttentionEntropy(Instrument):
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
-        one = {"attention_entropy": (0.9475369640, 1e-10), "attention_entropy_normalised": (0.9475369640 / np.log(4), 1e-10)}
+        one = {
+            "attention_entropy": (0.9475369640, 1e-10),
+            "attention_entropy_normalised": (0.9475369640 / np.log(4), 1e-10),
+        }
         yield KnownCase("E = 0, 2, 4, 6 at T = 2", known.ladder(), one, "printed digits")
         flat = {"attention_entropy_normalised": (1.0, 1e-12), "attention_entropy_without_sink": (1.0, 1e-12)}
         yield KnownCase("equal logits", known.of_logits([np.zeros((3, 9))] * 2), flat, "S = ln n exactly")

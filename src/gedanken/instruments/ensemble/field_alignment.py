@@ -1,7 +1,8 @@
 """Field alignment: how far the query turns the mean key, as a field turns a dipole.
 
 What. field_alignment = mean over rows of m∥ = q̂·Σ p k' / Σ p|k'| ∈ [−1, 1], k' = k − mean of the row's keys;
-field_strength = mean of x̄ = |q| mean|k'| / T, no unit, ≥ 0.
+field_alignment_swapped = the same with each row's keys in the field of another row's query; field_strength = mean of
+x̄ = |q| mean|k'| / T, no unit, ≥ 0.
 
 Reads. ensemble, of an even sample of rows (flag `sampled`).
 
@@ -14,16 +15,16 @@ Reference. Dipoles in a field [@kim2026thermodynamics]; free dipoles [@mardia200
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Variable
+from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.ensemble import _known as known
-from gedanken.instruments.ensemble._groups import OF_ENSEMBLES, normal_band, sampled_mean
+from gedanken.instruments.ensemble._groups import OF_ENSEMBLES, mean, normal_band, sampled, sampled_mean
 from gedanken.kinds import Ensemble, Kind
-from gedanken.status import Flag
+from gedanken.status import Flag, Refusal
 from gedanken.theory import ensembles
 
 
@@ -36,6 +37,15 @@ class FieldAlignment(Instrument):
     variables = (
         Variable("field_alignment", "m∥", "1", "mean of q̂·Σ p k' / Σ p|k'|", (-1, 1), None),
         Variable(
+            "field_alignment_swapped",
+            "m∥ˢ",
+            "1",
+            "mean of q̂·Σ p k' / Σ p|k'| with another row's query",
+            (-1, 1),
+            None,
+            no_null="it is itself what field_alignment is held against",
+        ),
+        Variable(
             "field_strength",
             "x̄",
             "1",
@@ -47,10 +57,12 @@ class FieldAlignment(Instrument):
     )
     symmetries = OF_ENSEMBLES
     exchangeable = "prompt"
+    version = 2
 
     def measure(self, array: Ensemble, rng: np.random.Generator) -> Reading:
         return {
             "field_alignment": sampled_mean(array, "alignment"),
+            "field_alignment_swapped": _swapped(array),
             "field_strength": sampled_mean(array, "strength"),
         }
 
@@ -58,16 +70,34 @@ class FieldAlignment(Instrument):
         rows, twin, squares = (float(array.dipoles[name].sum()) for name in ("rows", "twin", "twin_squares"))
         middle = twin / rows
         deviation = np.sqrt(max(squares / rows - middle**2, 0.0) / rows)
-        return {"field_alignment": normal_band(reading["field_alignment"].value, middle, float(deviation), "isotropic_twin")}
+        return {
+            "field_alignment": normal_band(reading["field_alignment"].value, middle, float(deviation), "isotropic_twin")
+        }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         # Keys ±e with the query along e, T = 1: row 2 sees both, centred keys are ±e, so m∥ = tanh|q|.
         axis = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
         pair = known.of_points([(np.tile([[1.5, 0.0, 0.0]], (2, 1)), axis)] * 3, 1.0)
         expected = {"field_alignment": (np.tanh(1.5), 1e-9), "field_strength": (1.5, 1e-12)}
+        expected |= {"field_alignment_swapped": Flag.too_small}
         yield KnownCase("two opposite keys", pair, expected, "rounding")
         turned = ensembles.haar_orthogonal(4, rng)
         none = known.of_points([(np.zeros((4, 4)), turned)] * 2, 1.0)
         yield KnownCase("no field", none, {"field_alignment": (0.0, 1e-12)}, "uniform weights of centred keys")
+        # Row 2 sees ±e, row 3 sees e, −e, e of mean e/3; their queries are ±1.5 e, and each turns the other's keys.
+        fields = np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [-1.5, 0.0, 0.0]])
+        three = known.of_points([(fields, np.concatenate([axis, axis[:1]]))] * 2, 1.0)
+        up, down = 2 * np.exp(1.5) * 2 / 3, np.exp(-1.5) * 4 / 3
+        swap = {"field_alignment_swapped": ((np.tanh(1.5) + (up - down) / (up + down)) / 2, 1e-9)}
+        yield KnownCase("two opposite queries", three, swap, "rounding")
         logits = known.ladder()
         yield KnownCase("logits alone", logits, {"field_alignment": Flag.unseen}, "no keys")
+
+
+def _swapped(array: Ensemble) -> Value | Refusal:
+    """Mean of m∥ with swapped queries, over prompts that have rows to swap."""
+    sampled(array)
+    try:
+        return replace(mean(array.dipoles["swapped"], array.dipoles["swapped_rows"]), flags=(Flag.sampled,))
+    except Refusal as refusal:
+        return refusal

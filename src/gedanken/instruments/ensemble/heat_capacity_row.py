@@ -40,7 +40,16 @@ class HeatCapacityRow(Instrument):
 
     reads = Kind.ensemble
     variables = (
-        Variable("heat_capacity_row", "C", "nat²", "mean Var_p(z)", (0, None), None, no_null=_FRACTION, aliases=("varentropy",)),
+        Variable(
+            "heat_capacity_row",
+            "C",
+            "nat²",
+            "mean Var_p(z)",
+            (0, None),
+            None,
+            no_null=_FRACTION,
+            aliases=("varentropy",),
+        ),
         Variable("heat_capacity_row_fraction", "C/C_max", "1", "mean Var_p(z)/C_max(n)", (0, 1), None),
         Variable(
             "heat_capacity_row_fraction_without_sink",
@@ -69,7 +78,7 @@ class HeatCapacityRow(Instrument):
             None,
             no_null=_DIFFERENCE,
         ),
-    )  # fmt: skip
+    )
     symmetries = OF_ENSEMBLES
     exchangeable = "prompt"
 
@@ -88,11 +97,16 @@ class HeatCapacityRow(Instrument):
         middle, _, deviation = random_energies(array)
         at, found = model_temperature(array), reading["heat_capacity_row_fraction"]
         return {
-            "heat_capacity_row_fraction": normal_band(found.value, float(middle[at]), float(deviation[at]), "random_energies")
+            "heat_capacity_row_fraction": normal_band(
+                found.value, float(middle[at]), float(deviation[at]), "random_energies"
+            )
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
-        one = {"heat_capacity_row": (0.6165862749, 1e-10), "heat_capacity_row_fraction": (0.6165862749 / 1.023490548, 1e-8)}
+        one = {
+            "heat_capacity_row": (0.6165862749, 1e-10),
+            "heat_capacity_row_fraction": (0.6165862749 / 1.023490548, 1e-8),
+        }
         yield KnownCase("E = 0, 2, 4, 6 at T = 2", known.ladder(), one, "printed digits")
         two = np.array([[2.84498897, 0.0, 0.0, 0.0]] * 2)
         most = {"heat_capacity_row_fraction": (1.0, 1e-8), "heat_capacity_schottky_excess": (0.0, 1e-12)}

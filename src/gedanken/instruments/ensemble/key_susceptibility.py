@@ -22,7 +22,7 @@ import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, Reading, Value, Variable
 from gedanken.instruments.ensemble import _known as known
-from gedanken.instruments.ensemble._groups import OF_ENSEMBLES, ratio, sampled, sampled_mean
+from gedanken.instruments.ensemble._groups import OF_ENSEMBLES, sampled, sampled_mean
 from gedanken.kinds import Ensemble, Kind
 from gedanken.status import Flag
 

@@ -33,7 +33,9 @@ class LogitScale(Instrument):
 
     reads = Kind.ensemble
     variables = (
-        Variable("logit_scale", "σ", "nat", "standard deviation of row-centred logits", (0, None), None, no_null=_NULLS),
+        Variable(
+            "logit_scale", "σ", "nat", "standard deviation of row-centred logits", (0, None), None, no_null=_NULLS
+        ),
         Variable("logit_gap", "z₁ − z₂", "nat", "mean of largest minus second logit", (0, None), None, no_null=_NULLS),
         Variable(
             "logit_gap_mean",

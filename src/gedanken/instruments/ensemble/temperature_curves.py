@@ -24,7 +24,7 @@ from gedanken.instruments.ensemble import _known as known
 from gedanken.instruments.ensemble._groups import OF_ENSEMBLES, curve, model_temperature, random_energies
 from gedanken.instruments.nulls import NORMAL_975
 from gedanken.kinds import Ensemble, Kind
-from gedanken.theory import canonical
+from gedanken.theory import canonical, schottky
 from gedanken.theory.row_sums import GRID
 
 _ENERGY = "its comparison with random energies is that of the heat capacity"
@@ -63,10 +63,14 @@ class TemperatureCurves(Instrument):
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         z = np.array([0.0, -1.0, -2.0, -3.0])
         found = [canonical.row(z, 1 / tau) for tau in GRID]
+        entropy, capacity, energy, partition = (
+            np.array(column)
+            for column in zip(*((r.entropy, r.heat_capacity, r.energy, r.log_partition) for r in found), strict=True)
+        )
         expected = {
-            "temperature_entropy": (np.array([row.entropy for row in found]) / np.log(4), 1e-12),
-            "temperature_heat_capacity": (np.array([row.heat_capacity for row in found]) / 1.023490548, 1e-8),
-            "temperature_energy": (np.array([row.energy * t for row, t in zip(found, GRID, strict=True)]) - 1.5, 1e-12),
-            "temperature_free_energy": (-np.array([r.log_partition * t for r, t in zip(found, GRID, strict=True)]) - 1.5, 1e-12),
-        }  # fmt: skip
-        yield KnownCase("E = 0, 2, 4, 6", known.ladder(), expected, "rounding; the bound to nine digits")
+            "temperature_entropy": (entropy / np.log(4), 1e-12),
+            "temperature_heat_capacity": (capacity / schottky.largest(4), 1e-12),
+            "temperature_energy": (GRID * energy - 1.5, 1e-12),
+            "temperature_free_energy": (-GRID * partition - 1.5, 1e-12),
+        }
+        yield KnownCase("E = 0, 2, 4, 6", known.ladder(), expected, "rounding")

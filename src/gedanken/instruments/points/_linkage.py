@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 
 from gedanken.theory.clustering.cluster_positions import LINK, SHARE, arcs
 
+__all__ = ["SHARE", "counted", "is_diffuse", "link_angle", "linked"]
+
 HALF_CIRCLE = 2 / math.pi
 """Norm of the mean direction of an arc of half a circle: a group below it is a continuum."""
 

@@ -30,7 +30,8 @@ def standardised(stream: Stream, points: Float[np.ndarray, "n d"], scale: float)
     varying = variance > 1e3 * np.finfo(float).eps * (mean**2 + variance.max(initial=0.0))
     if np.count_nonzero(varying) < 2:
         raise Refusal(Flag.constant, "fewer than two coordinates vary")
-    return (points[:, varying] - mean[varying]) / np.sqrt(variance[varying])
+    scale = 1 / np.sqrt(variance[varying])
+    return ((points if varying.all() else points[:, varying]) - mean[varying]) * scale
 
 
 def whitened(stream: Stream, points: Float[np.ndarray, "n d"], scale: float) -> Float[np.ndarray, "n k"]:

@@ -1,9 +1,12 @@
 """What stream instruments share: the rows used, their groups of prompts, and values with their jackknife."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from gedanken.instruments.base import Symmetry, Value
 from gedanken.kinds import Stream
@@ -18,6 +21,9 @@ OF_STREAMS = frozenset({Symmetry.scale, Symmetry.sign, Symmetry.right_rotation, 
 
 OF_COORDINATES = OF_STREAMS - {Symmetry.right_rotation}
 """What leaves statements about single coordinates alone."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,23 @@ class Rows:
     def sizes(self) -> Int[np.ndarray, " groups"]:
         return np.bincount(self.group, minlength=self.groups)
 
+    @cached_property
+    def norms(self) -> Float[np.ndarray, " n"]:
+        """‖x‖² of each row."""
+        return np.einsum("ij,ij->i", self.points, self.points)
+
+    @cached_property
+    def prompt_starts(self) -> Int[np.ndarray, " prompts"]:
+        """The first row of each prompt."""
+        return np.flatnonzero(np.diff(self.prompt, prepend=self.prompt[0] - 1))
+
+
+def shared(stream: Stream, key: tuple, make: Callable[[], T]) -> T:
+    """What `make` gives, made once for a stream. What is shared must not be written to."""
+    if key not in stream.derived:
+        stream.derived[key] = make()
+    return stream.derived[key]
+
 
 def rows_of(stream: Stream, *, first: bool = False, least: int = 2) -> Rows:
     """The kept rows of a stream's points (with the first positions if `first`), sorted by prompt.
@@ -49,6 +72,13 @@ def rows_of(stream: Stream, *, first: bool = False, least: int = 2) -> Rows:
     chosen = np.ones(len(stream.points), bool) if first else stream.kept
     if np.count_nonzero(chosen) < least:
         raise Refusal(Flag.too_small, f"{np.count_nonzero(chosen)} rows, where {least} are needed")
+    rows = shared(stream, ("rows", first), lambda: _rows(stream, chosen))
+    if len(rows.points) < least:
+        raise Refusal(Flag.too_small, f"{len(rows.points)} rows other than zero, where {least} are needed")
+    return rows
+
+
+def _rows(stream: Stream, chosen: Bool[np.ndarray, " n"]) -> Rows:
     prompt = stream.prompt[chosen]
     points = stream.points[chosen].astype(np.float64)
     if np.any(np.diff(prompt) < 0):
@@ -68,8 +98,6 @@ def rows_of(stream: Stream, *, first: bool = False, least: int = 2) -> Rows:
     if alive.all():
         return Rows(points, group, number, groups, scale, ())
     group = np.unique(group[alive], return_inverse=True)[1]
-    if len(group) < least:
-        raise Refusal(Flag.too_small, f"{len(group)} rows other than zero, where {least} are needed")
     return Rows(points[alive], group, number[alive], int(group[-1]) + 1, scale, (Flag.zero_rows,))
 
 

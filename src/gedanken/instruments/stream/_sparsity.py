@@ -6,10 +6,16 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.instruments.stream import _bases
-from gedanken.instruments.stream._prompts import Rows, rows_of
+from gedanken.instruments.stream._prompts import Rows, rows_of, shared
 from gedanken.kinds import Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory import hoyer
+
+MOST_REMOVED = 16
+"""Of largest coordinates in any standard setting."""
+
+SMALLEST_SQUARE = 1e-280
+"""Below, ‖h‖² has lost digits; entries are at most 1."""
 
 BASES = ("coordinates", "standardised", "whitened")
 
@@ -31,35 +37,60 @@ def check_basis(name: str) -> None:
 
 def sparsity(stream: Stream, basis: Basis) -> tuple[Rows, Float[np.ndarray, " n"], int]:
     """The rows, Ω of each, and the number of coordinates it was taken over. Raises Refusal."""
+    return shared(stream, ("sparsity", basis), lambda: _sparsity(stream, basis))
+
+
+def _sparsity(stream: Stream, basis: Basis) -> tuple[Rows, Float[np.ndarray, " n"], int]:
     rows = rows_of(stream, first=basis.first)
-    points = rows.points
-    if points.shape[1] < 2:
+    if rows.points.shape[1] < 2:
         raise Refusal(Flag.too_small, "a token has fewer than two coordinates")
-    if basis.removed:
-        points = np.delete(points, _bases.massive(stream, basis.removed), axis=1)
-    elif basis.basis != "coordinates":
+    if basis.basis == "coordinates":
+        length, square, d = _lengths(stream, basis)
+    else:
         change = _bases.standardised if basis.basis == "standardised" else _bases.whitened
-        points = change(stream, points, rows.scale)
-    largest = np.maximum(points.max(axis=1), -points.min(axis=1))
-    if not largest.all():
-        alive = largest > 0
-        rows, points, largest = _without(rows, alive), points[alive], largest[alive]
-    if len(points) < 2:
+        points = change(stream, rows.points, rows.scale)
+        square, d = np.einsum("ij,ij->i", points, points), points.shape[1]
+        length = np.abs(points, out=points).sum(axis=1)
+    alive = length > 0
+    if not alive.all():
+        rows, length, square = _without(rows, alive), length[alive], square[alive]
+    if len(length) < 2:
         raise Refusal(Flag.zero_rows)
-    if largest.min() < 1e-100:
-        # Squares would vanish.
-        points = points / largest[:, None]
-    return rows, hoyer.omega(points), points.shape[1]
+    if square.min() < SMALLEST_SQUARE:
+        raise Refusal(Flag.below_resolution, "a token is so short that its square vanishes")
+    return rows, hoyer.omega_of(length, square, d), d
+
+
+def _lengths(stream: Stream, basis: Basis) -> tuple[np.ndarray, np.ndarray, int]:
+    """‖h‖₁ and ‖h‖₂² of each row without its `removed` largest coordinates, and how many are left.
+
+    All depths of removal share one pass: sums without the most, to which the others are added back one by one.
+    """
+    d, points = stream.dimension, rows_of(stream, first=basis.first).points
+    if not basis.removed:
+        return np.abs(points).sum(axis=1), np.einsum("ij,ij->i", points, points), d
+    top = _bases.massive(stream, basis.removed)
+    most = shared(stream, ("massive", basis.first), lambda: _bases.massive(stream, min(MOST_REMOVED, d - 2)))
+    if len(top) > len(most):
+        points = np.delete(points, top, axis=1)
+        return np.abs(points).sum(axis=1), np.einsum("ij,ij->i", points, points), d - len(top)
+    length, square = shared(stream, ("lengths", basis.first), lambda: _by_removal(stream, basis.first, most))
+    return length[:, len(top)], square[:, len(top)], d - len(top)
+
+
+def _by_removal(stream: Stream, first: bool, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    points = rows_of(stream, first=first).points
+    rest = np.delete(points, most, axis=1)
+    out = np.abs(points[:, most])
+    return tuple(
+        np.cumsum(np.column_stack([base, parts[:, ::-1]]), axis=1)[:, ::-1]
+        for base, parts in ((np.abs(rest).sum(axis=1), out), (np.einsum("ij,ij->i", rest, rest), out**2))
+    )
 
 
 def dimension(stream: Stream, basis: Basis) -> int:
-    """The number of coordinates that `sparsity` takes, without its values."""
-    if basis.basis == "coordinates":
-        return stream.dimension - basis.removed
-    scale = float(np.abs(stream.points).max())
-    if basis.basis == "whitened":
-        return int(np.count_nonzero(_bases.directions(np.linalg.eigvalsh(_bases.fitted(stream, scale)[1]))))
-    return _bases.standardised(stream, stream.points[:1] / scale, scale).shape[1]
+    """The number of coordinates that `sparsity` takes."""
+    return stream.dimension - basis.removed if basis.basis == "coordinates" else sparsity(stream, basis)[2]
 
 
 def _without(rows: Rows, alive: np.ndarray) -> Rows:

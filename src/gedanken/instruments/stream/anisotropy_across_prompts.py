@@ -16,7 +16,7 @@ Reference. Mean cosine as a measure of anisotropy [@ethayarajh2019contextual].
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -26,7 +26,7 @@ from gedanken.instruments.base import Instrument, KnownCase, NullBand, Reading, 
 from gedanken.instruments.nulls import law_band
 from gedanken.instruments.stream._known import stream_of
 from gedanken.instruments.stream._prompts import OF_STREAMS, rows_of, valued
-from gedanken.instruments.stream._second_moment import SecondMoment, parts, squared_norm
+from gedanken.instruments.stream._second_moment import SecondMoment, parts
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory.laws import Normal
@@ -54,15 +54,15 @@ class AnisotropyAcrossPrompts(Instrument):
         if len(prompts) < 2:
             raise Refusal(Flag.too_small, "one prompt has no pairs across prompts")
         moment, n = SecondMoment(rows), len(points)
-        group = rows.group[np.cumsum([0, *map(len, prompts)])[:-1]]
+        group = rows.group[rows.prompt_starts]
 
-        def across(whole: np.ndarray, own: list[float]) -> np.ndarray:
+        def across(whole: np.ndarray, own: Sequence[float] | np.ndarray) -> np.ndarray:
             return whole - moment.rest(np.bincount(group, weights=own, minlength=rows.groups))
 
         pairs = across(moment.n**2, [len(part) ** 2 for part in prompts])
         total = np.einsum("ij,ij->i", moment.total, moment.total)
         mean = across(total, [float(np.sum(part.sum(axis=0) ** 2)) for part in prompts])
-        square = across(moment.square, [squared_norm(part) for part in prompts])
+        square = across(moment.square, moment.own_of_prompts)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean, square = np.where(pairs > 0, mean / pairs, np.nan), np.where(pairs > 0, square / pairs, np.nan)
             # Sums of n² terms of size 1, in units of the pairs.

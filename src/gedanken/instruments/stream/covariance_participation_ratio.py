@@ -26,8 +26,8 @@ import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, Reading, Symmetry, Value, Variable
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import MOST_GROUPS, OF_COORDINATES, Rows, rows_of, valued
-from gedanken.instruments.stream._second_moment import CENTRINGS, SecondMoment, parts, prepared, squared_norm
+from gedanken.instruments.stream._prompts import MOST_GROUPS, OF_COORDINATES, Rows, valued
+from gedanken.instruments.stream._second_moment import CENTRINGS, SecondMoment, parts, second_moment
 from gedanken.instruments.stream_nulls import STREAM_PERMUTATION
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
@@ -61,8 +61,8 @@ class CovarianceParticipationRatio(Instrument):
         return tuple(cls(centring=name) for name in CENTRINGS)
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
-        rows = prepared(rows_of(array, least=4), self.centring)
-        moment = SecondMoment(rows)
+        moment = second_moment(array, self.centring, least=4)
+        rows = moment.rows
         known_mean = self.centring == "uncentred"
         pairs = rows if known_mean else _differences(rows, rng)
         return {
@@ -116,12 +116,11 @@ def _single(moment: SecondMoment) -> participation.Traces:
 def _across(moment: SecondMoment) -> participation.Traces:
     """Mean zero, pairs of rows in different prompts."""
     rows = moment.rows
-    prompts = parts(rows.points, rows.prompt)
-    starts = np.cumsum([0, *map(len, prompts)])[:-1]
-    group = rows.group[starts]
-    norms = np.add.reduceat(moment.norms, starts) ** 2
-    own = np.array([squared_norm(part) for part in prompts])
-    own_norms, own_second = (np.bincount(group, weights=w, minlength=rows.groups) for w in (norms, own))
+    group = rows.group[rows.prompt_starts]
+    norms = np.add.reduceat(moment.norms, rows.prompt_starts) ** 2
+    own_norms, own_second = (
+        np.bincount(group, weights=w, minlength=rows.groups) for w in (norms, moment.own_of_prompts)
+    )
     return participation.zero_mean(
         moment.rest(rows.sums(moment.norms)) ** 2, moment.rest(own_norms), moment.square, moment.rest(own_second)
     )

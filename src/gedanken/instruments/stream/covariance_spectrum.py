@@ -28,11 +28,12 @@ from jaxtyping import Float
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Symmetry, Value, Variable
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import OF_COORDINATES, Rows, rows_of, valued
-from gedanken.instruments.stream._second_moment import CENTRINGS, SecondMoment, prepared
+from gedanken.instruments.stream._prompts import OF_COORDINATES, valued
+from gedanken.instruments.stream._second_moment import CENTRINGS, SecondMoment, second_moment
 from gedanken.instruments.stream_nulls import STREAM_PERMUTATION
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
+from gedanken.theory.lapack import symmetric_eigenvalues
 
 GAPS = 50
 """Ranks among which the largest gap is sought (latent-object-permanence, §2.4)."""
@@ -77,8 +78,9 @@ class CovarianceSpectrum(Instrument):
             raise ValueError(f"centring is one of {', '.join(CENTRINGS)}, not {self.centring!r}")
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
-        rows = prepared(rows_of(array), self.centring)
-        values = _eigenvalues(rows, about_mean=self.centring != "uncentred")
+        moment = second_moment(array, self.centring)
+        rows = moment.rows
+        values = _eigenvalues(moment, about_mean=self.centring != "uncentred")
         n, flags, whole = len(rows.points), rows.flags, values[-1]
         unit = 1.0 if self.centring == "correlation" else rows.scale
         # A group that holds everything that varies cannot be left out.
@@ -98,7 +100,7 @@ class CovarianceSpectrum(Instrument):
             "covariance_stable_rank": of(lambda v: v.sum(axis=1) / v.max(axis=1)),
             "covariance_energy_rank": of(_exp_entropy),
             "covariance_effective_rank": of(lambda v: _exp_entropy(np.sqrt(v))),
-            "covariance_energy_rank_half": self._half(rows),
+            "covariance_energy_rank_half": self._half(moment),
             "spectral_gap": of(lambda v: v[:, at] / np.maximum(v[:, at + 1], LOST * v[:, 0]), needed=2),
             "spectral_gap_index": Value(at + 1.0, n=n, flags=flags) if positive > 1 else of(_exp_entropy, needed=2),
             "tail_share_16": _tail(of, 16, d),
@@ -110,17 +112,21 @@ class CovarianceSpectrum(Instrument):
             "covariance_eigenvalue": Curve(np.arange(1.0, len(whole) + 1), whole * unit**2, n=n, flags=flags),
         }
 
-    def _half(self, rows: Rows) -> Value | Refusal:
+    def _half(self, moment: SecondMoment) -> Value | Refusal:
         """Every other group, about its own mean."""
-        points = rows.points[rows.group % 2 == 0]
-        if rows.groups < 2 or len(points) < 2:
+        rows = moment.rows
+        chosen = rows.sizes[::2]
+        n = int(chosen.sum())
+        if rows.groups < 2 or n < 2:
             return Refusal(Flag.too_small, "one group of prompts has no half")
+        half = moment.half.copy()
         if self.centring != "uncentred":
-            points = points - points.mean(axis=0)
-        values = np.maximum(np.linalg.eigvalsh(points.T @ points), 0.0)
+            mean = moment.of_groups[::2].sum(axis=0) / n
+            half -= n * np.outer(mean, mean)
+        values = np.maximum(symmetric_eigenvalues(half), 0.0)
         if values[-1] <= np.finfo(float).eps ** 2:
             return Refusal(Flag.constant)
-        return Value(float(_exp_entropy(values[None])[0]), n=len(points), flags=rows.flags)
+        return Value(float(_exp_entropy(values[None])[0]), n=n, flags=rows.flags)
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         # Rows whose sample covariance is exactly diagonal (its correlation, one), up to rounding.
@@ -156,23 +162,17 @@ class CovarianceSpectrum(Instrument):
         yield KnownCase("three spikes", stream_of(points), expected, "orthonormal columns, scaled")
 
 
-def _eigenvalues(rows: Rows, *, about_mean: bool) -> Float[np.ndarray, "left d"]:
+def _eigenvalues(moment: SecondMoment, *, about_mean: bool) -> Float[np.ndarray, "left d"]:
     """Eigenvalues, descending, of the covariance; before them, to first order, with each group left out.
 
     Raises Refusal: `constant` if nothing varies, `below_resolution` if an eigenvalue is negative beyond rounding.
     """
-    moment = SecondMoment(rows)
-    found, vectors = np.linalg.eigh(moment.matrix)
-    found, vectors = found[::-1], vectors[:, ::-1]
+    found, vectors = moment.eigen
     if found[0] <= np.finfo(float).eps ** 2:
         raise Refusal(Flag.constant, "no coordinate varies")
     if found[-1] < -LOST * found[0]:
         raise Refusal(Flag.below_resolution, "an eigenvalue is negative beyond rounding")
-    if rows.groups == 1:
-        energies = found[None]
-    else:
-        along = moment.rest(rows.sums((rows.points @ vectors) ** 2))
-        energies = np.concatenate([along[:-1], found[None]])
+    energies = found[None] if moment.rows.groups == 1 else np.concatenate([found - moment.along, found[None]])
     n = moment.n[-len(energies) :, None]
     if about_mean:
         energies = energies - (moment.total[-len(energies) :] @ vectors) ** 2 / np.maximum(n, 1)

@@ -2,30 +2,43 @@
 
 from gedanken.report.data import Data
 from gedanken.report.panels import (
+    asymmetry,
     circle,
     compare,
     curves,
     density,
     depth,
     embedding,
+    gradient,
     growth,
     heads,
     heatmap,
+    importance,
+    packing,
     phases,
+    pruning,
+    relations,
     sphere,
     staircase,
     steps,
+    temperature,
+    timescales,
     unusual,
+    wave,
 )
 from gedanken.report.panels.base import Panel
 
 
 def panels(data: Data) -> list[Panel]:
     """The panels that have something to show."""
-    made = [module.panel(data) for module in (unusual, depth, heatmap, heads, density, embedding, steps, compare)]
+    made = [
+        module.panel(data)
+        for module in (unusual, depth, heatmap, heads, temperature, density, embedding, relations, steps, compare)
+    ]
     shown = {quantity for panel in made if panel.table == "curves" for quantity in panel.quantities}
-    made.insert(6, curves.panel(data, shown))
-    made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases)] + made
+    made.insert(8, curves.panel(data, shown))
+    made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases, packing)] + made
+    made = [module.panel(data) for module in (wave, gradient, asymmetry, timescales, importance, pruning)] + made
     stepped = data.values["step"].n_unique() > 1
     several = len(data.runs) > 1
     return [p for p in made if p.quantities and (stepped or not p.stepped) and (several or not p.across_runs)]

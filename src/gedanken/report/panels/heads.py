@@ -7,6 +7,9 @@ from gedanken.report.data import Data
 from gedanken.report.panels.base import ROWS, VALUE_TIP, Control, Panel, tooltip
 from gedanken.report.panels.heatmap import shade
 
+FIRST = ("attention_entropy_normalised", "heat_capacity_row_fraction", "sink_mass")
+"""What heads are asked for most is offered first."""
+
 _HEAD = "toNumber(split(datum.lane, 'head ')[1])"
 
 
@@ -35,7 +38,13 @@ def panel(data: Data) -> Panel:
         lanes="lane",
         table="values",
         charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
-        quantities=tuple(sorted(of_heads, key=lambda q: data.quantities[q]["label"])),
+        quantities=tuple(sorted(of_heads, key=lambda q: _place(data.quantities[q]))),
         controls=(Control("quantity", "Variable"), Control("group", "Part"), Control("step", "Step")),
         legend="Colour: the value over its null median where there is one, else the value. Intervals: tooltip, CSV.",
     )
+
+
+def _place(about: dict) -> tuple[int, str]:
+    """FIRST in its order, then the others by label."""
+    variable = about["variable"]
+    return FIRST.index(variable) if variable in FIRST else len(FIRST), about["label"]

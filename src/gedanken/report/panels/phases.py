@@ -6,7 +6,6 @@ from gedanken.report.data import Data
 from gedanken.report.panels.base import ROWS, Control, Panel, tooltip
 from gedanken.report.particles import of_pictures
 
-
 ENDS = "datum.y > 0.8 || datum.y < 0.2"
 """Where the scale is so far from its middle that words must stand out from it."""
 

@@ -33,14 +33,15 @@ def chart() -> alt.LayerChart:
         tooltip=tooltip("x:Q:longitude", "y:Q:latitude", "time:Q"),
     )
     clock = shown.transform_aggregate(time="max(time)").transform_calculate(text="'t = ' + format(datum.time, '.3~r')")
+    far = spot.transform_filter("datum.facing < 0 && datum.age == 0")
+    near = spot.transform_filter("datum.facing >= 0").transform_calculate(reach="datum.facing / (1 + datum.age)")
+    reach = alt.Size("reach:Q", scale=alt.Scale(domain=[0, 1], range=[10, 46]), legend=None)
     return (
         alt.layer(
             alt.Chart(alt.sphere()).mark_geoshape(style="globe"),
-            spot.transform_filter("datum.facing < 0").transform_filter("datum.age == 0").mark_circle(opacity=0.18, size=14),
+            far.mark_circle(opacity=0.18, size=14),
             alt.Chart(alt.graticule(step=[30, 30])).mark_geoshape(style="graticule", filled=False),
-            spot.transform_filter("datum.facing >= 0").transform_calculate(reach="datum.facing / (1 + datum.age)").mark_circle().encode(
-                fading, size=alt.Size("reach:Q", scale=alt.Scale(domain=[0, 1], range=[10, 46]), legend=None)
-            ),
+            near.mark_circle().encode(fading, reach),
             clock.mark_text(style="label", align="left", baseline="top").encode(
                 x=alt.value(2), y=alt.value(2), text="text:N"
             ),
@@ -67,7 +68,6 @@ def panel(data: Data) -> Panel:
         charts=({"linear": chart().to_dict()},),
         quantities=of_pictures(data, "places"),
         controls=(Control("quantity", "Picture"),),
-        legend="A dot is a particle with the trace of its last three moments, its colour the cluster it ends in; the far side shines "
-        "through. Move the sliders "
-        "through time and around the sphere.",
+        legend="A dot is a particle with the trace of its last three moments, its colour the cluster it ends in (seven "
+        "colours, which repeat); the far side shines through. Move the sliders through time and around the sphere.",
     )

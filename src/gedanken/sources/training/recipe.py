@@ -24,6 +24,9 @@ class Recipe(BaseModel):
     preset: str = Field("", description="the preset that the fields were taken from")
     seed: int = Field(0, ge=0, description="of the initial weights and of the order of the data")
     control: Control = Field("", description="what is taken away or broken, to compare with")
+    arm: Literal["", "C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7"] = Field(
+        "", description="of the spectral warm-up: what the block matrices start as (interventions/spectral_warmup.py)"
+    )
 
     style: Literal["gpt2", "llama", "neox"] = Field("gpt2", description="which transformers model it is, exactly")
     layers: int = Field(8, ge=1, description="blocks")

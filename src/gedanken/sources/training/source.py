@@ -225,8 +225,8 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def default_run(recipe: Recipe) -> str:
-    """cpu8-gpt2-0, with a control's name behind it."""
-    return "-".join(filter(None, (recipe.preset or "run", recipe.style, str(recipe.seed), recipe.control)))
+    """cpu8-gpt2-0, with an arm's and a control's name behind it."""
+    return "-".join(filter(None, (recipe.preset or "run", recipe.style, str(recipe.seed), recipe.arm, recipe.control)))
 
 
 def _hash(initial: Mapping[str, Tensor] | None) -> str | None:

@@ -227,8 +227,8 @@ CLAIMS = (
           "growth rates from a quiet start: supported if every relative error is at most 1e−6 (circle) or 1e−5 (sphere); "
           "contradicted if any exceeds 1e−3 with increments halved; else undecided", rates),
     Claim("MC3", "The structure that emerges is fixed by β alone, through the mode of largest growth rate.",
-          "β = 5 gives 3, β = 7 gives 4", "fastest measured modes at β = 1, 5, 7 are 1, 3, 4, and it switches within 1e−3 of the "
-          "predicted β", selection),
+          "β = 5 gives 3, β = 7 gives 4", "fastest measured modes at β = 1, 5, 7 are 1, 3, 4, and it switches within 1e−3 "
+          "of the predicted β", selection),
     Claim("MC11", "Softmax attention selects the same mode as unnormalised attention, at a rate that tends to 2/e.", "",
           "equal arg-max at all β; |λ − 2/e| ≤ 0.003 at β = 100 and ≤ 0.0005 at β = 1000", softmax),
     Claim("MC16", "With noise, uniform is stable above a threshold, and degree 1 is the first to grow below it.", "",

@@ -90,8 +90,8 @@ def clustering(evidence: Evidence) -> Judgement:
 
 CLAIMS = (
     Claim("MC5", "The solution then stays near a manifold of solutions with the period of the fastest mode.",
-          "density snapshots", "periodic data: defect at most 1e−12 to λt = 20. Random data, at least 250 runs over two decades "
-          "of N: slope of ln min A on ln N negative with p < 0.01 and its interval containing −(1 − λ_2nd/λ_max); "
+          "density snapshots", "periodic data: defect at most 1e−12 to λt = 20. Random data, at least 250 runs over two "
+          "decades of N: slope of ln min A on ln N negative with p < 0.01 and its interval containing −(1 − λ_2nd/λ_max); "
           "contradicted if the interval is at or above 0", manifold),
     Claim("MC6", "A solution on that manifold converges to k_max equally spaced clusters.", "three, four peaks",
           "periodic data, at least 50 seeds, λt = 20: supported if all runs have k_max clusters with spacing error at most "

@@ -35,9 +35,9 @@ class Evidence:
             return "It has no snapshots from step 0 on (gedanken train, or gedanken scan of all checkpoints of a run)."
         if unit.trained and len(unit.runs) < self.least_seeds:
             seeds = f"{len(unit.runs)} of {self.least_seeds} seeds"
-            return f"{seeds} are there: gedanken train --preset {unit.recipe['preset'] or 'cpu8'} --seed {len(unit.runs)}."
-        if len(unit.runs) < 2:
-            return "It is a single run, and nothing says how far another seed would differ."
+            return (
+                f"{seeds} are there: gedanken train --preset {unit.recipe['preset'] or 'cpu8'} --seed {len(unit.runs)}."
+            )
         return ""
 
 
@@ -46,9 +46,13 @@ def gather(lab: Lab, runs: tuple[str, ...], settings: Mapping[str, Any], progres
     found, said = units(lab, runs)
     plain = tuple(unit for unit in found if not unit.recipe.get("arm"))
     evidence = Evidence(
-        plain, tuple(pruned(lab, runs)), tuple(arms(lab, runs)), tuple(watched(lab, runs)), settings["least_seeds"],
+        plain,
+        tuple(pruned(lab, runs)),
+        tuple(arms(lab, runs)),
+        tuple(watched(lab, runs)),
+        settings["least_seeds"],
         tuple(said),
-    )  # fmt: skip
+    )
     if not (evidence.units or evidence.pruned):
         raise Failure(
             f"The lab holds no finished training run, no scanned model and no pruned one. {' '.join(said)}".strip(),

@@ -65,8 +65,17 @@ def persistent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         word = Word.undecided
     if word == Word.positive and start_p < LEVEL:
         word, said = Word.undecided, f"{said} The profile is not flat at step 0."
-    return UnitVerdict(unit.name, word, said, "persistence of Δ_smooth [1]", kept, len(unit.end), p,
-                       "layers in random order; step 0; frozen run", family=unit.family)  # fmt: skip
+    return UnitVerdict(
+        unit.name,
+        word,
+        said,
+        "persistence of Δ_smooth [1]",
+        kept,
+        len(unit.end),
+        p,
+        "layers in random order; step 0; frozen run",
+        family=unit.family,
+    )
 
 
 def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
@@ -75,9 +84,10 @@ def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         return untestable(unit.name, why, unit.family)
     if unit.layers < DEEP:
         return untestable(
-            unit.name, f"It has {unit.layers} layers, and an inverted U needs {DEEP} (gedanken train --preset cpu12).",
+            unit.name,
+            f"It has {unit.layers} layers, and an inverted U needs {DEEP} (gedanken train --preset cpu12).",
             unit.family,
-        )  # fmt: skip
+        )
     found = inverted_u(unit.end.mean(axis=0))
     others = {name: inverted_u(values.mean(axis=0)).curvature for name, values in unit.profiles.items()}
     flipped = [name for name, curvature in others.items() if curvature * found.curvature < 0]
@@ -97,10 +107,22 @@ def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         missing = "" if flipped else " The other settings were not all measured (gedanken scan -i singular_values)."
         said += f" The sign changes with {', '.join(flipped)}." if flipped else missing
         word = Word.undecided
-    vertex = found.vertex if np.isfinite([found.vertex.low, found.vertex.high]).all() else Estimate(
-        found.vertex.value, math.nan, math.nan)  # fmt: skip
-    return UnitVerdict(unit.name, word, said, "vertex of the profile [relative depth]", vertex, len(unit.end), p,
-                       "a monotone profile that flattens", family=unit.family)  # fmt: skip
+    vertex = (
+        found.vertex
+        if np.isfinite([found.vertex.low, found.vertex.high]).all()
+        else Estimate(found.vertex.value, math.nan, math.nan)
+    )
+    return UnitVerdict(
+        unit.name,
+        word,
+        said,
+        "vertex of the profile [relative depth]",
+        vertex,
+        len(unit.end),
+        p,
+        "a monotone profile that flattens",
+        family=unit.family,
+    )
 
 
 def ladders(evidence: Evidence, *, fixed_width: bool) -> list[list[Unit]]:
@@ -121,11 +143,17 @@ def moves_up(evidence: Evidence) -> Judgement:
     ]
     best = max(bent_ones, key=len, default=[])
     if len(best) < 3:
-        wide = max((sum(bent(u, evidence).word == Word.positive for u in g) for g in ladders(evidence, fixed_width=False)),
-                   default=0)  # fmt: skip
+        wide = max(
+            (sum(bent(u, evidence).word == Word.positive for u in g) for g in ladders(evidence, fixed_width=False)),
+            default=0,
+        )
         if wide >= 3:
-            return single(UnitVerdict("", Word.undecided, f"{wide} depths have an inverted U, but their width grows too."))
-        return single(untestable("", f"{len(best)} depths of one width have an inverted U, and three are needed: {LADDER}"))
+            return single(
+                UnitVerdict("", Word.undecided, f"{wide} depths have an inverted U, but their width grows too.")
+            )
+        return single(
+            untestable("", f"{len(best)} depths of one width have an inverted U, and three are needed: {LADDER}")
+        )
     x = np.log([u.layers for u in best])
     seeds = min(len(u.end) for u in best)
     slopes = t_interval(np.array([_vertex_slope(x, [u.end[s] for u in best]) for s in range(seeds)]))
@@ -135,9 +163,21 @@ def moves_up(evidence: Evidence) -> Judgement:
     centred = x - x.mean()
     p = permutation_p(-slope, -(vertex[order] @ centred) / (centred @ centred), complete=complete)
     word = Word.positive if slope < 0 and p < LEVEL else Word.negative if slopes.low > 0 else Word.undecided
-    said = f"Over {len(best)} depths of one width the vertex moves by {slope:.3f} for each e-fold of depth (p = {p:.2g})."
-    return single(UnitVerdict("", word, said, "slope of the vertex on ln L [1]", Estimate(slope, slopes.low, slopes.high),
-                              len(best), p, "depths in random order"))  # fmt: skip
+    said = (
+        f"Over {len(best)} depths of one width the vertex moves by {slope:.3f} for each e-fold of depth (p = {p:.2g})."
+    )
+    return single(
+        UnitVerdict(
+            "",
+            word,
+            said,
+            "slope of the vertex on ln L [1]",
+            Estimate(slope, slopes.low, slopes.high),
+            len(best),
+            p,
+            "depths in random order",
+        )
+    )
 
 
 def _vertex_slope(x: np.ndarray, profiles: list[np.ndarray]) -> float:
@@ -151,7 +191,9 @@ def scales(evidence: Evidence) -> Judgement:
     if len(group) < 4:
         wide = max((len(g) for g in ladders(evidence, fixed_width=False)), default=0)
         also = f" {wide} depths of growing width do not decide." if wide > len(group) else ""
-        return single(untestable("", f"{len(group)} depths of one width with three seeds, and four are needed: {LADDER}{also}"))
+        return single(
+            untestable("", f"{len(group)} depths of one width with three seeds, and four are needed: {LADDER}{also}")
+        )
     depths = np.array([u.layers for u in group], float)
     profiles = [u.end.mean(axis=0) for u in group]
     smooth = depth_scaling.exponent(depths, np.array([float(delta_smooth(p)) for p in profiles]))
@@ -162,7 +204,8 @@ def scales(evidence: Evidence) -> Judgement:
     e = smooth.exponent
     said = (
         f"Δ_smooth ∝ L^{e.value:.2f} (R² {smooth.r_squared:.2f}) over {len(group)} depths; Δ_range ∝ L^"
-        f"{ranged.exponent.value:.2f}; layers without structure give {null_smooth:.2f} and {null_range:.2f}; the best law by AICc "
+        f"{ranged.exponent.value:.2f}; layers without structure give {null_smooth:.2f} and {null_range:.2f}; "
+        f"the best law by AICc "
         f"is {rivals[0].name}."
     )
     inside = e.low <= CLAIMED_EXPONENT <= e.high
@@ -173,5 +216,15 @@ def scales(evidence: Evidence) -> Judgement:
         word = Word.undecided if inside else Word.negative
     if word == Word.negative and ranged.exponent.low <= CLAIMED_EXPONENT <= ranged.exponent.high:
         word, said = Word.undecided, f"{said} Only Δ_range agrees, as it does without any depth structure."
-    return single(UnitVerdict("", word, said, "exponent of Δ_smooth on L [1]", e, len(group), None,
-                              "range null; flat noise; constant, logarithmic and linear laws"))  # fmt: skip
+    return single(
+        UnitVerdict(
+            "",
+            word,
+            said,
+            "exponent of Δ_smooth on L [1]",
+            e,
+            len(group),
+            None,
+            "range null; flat noise; constant, logarithmic and linear laws",
+        )
+    )

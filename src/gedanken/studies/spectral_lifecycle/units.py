@@ -76,12 +76,16 @@ class Unit:
 
     @property
     def u(self) -> Float[np.ndarray, "seed step layer"]:
-        return self.compression.mean(axis=1)
+        """u of the layers: mean over the attention matrices. Of a single published run these stand in for seeds."""
+        return self._replicates(self.compression)
 
     @property
     def shape(self) -> Float[np.ndarray, "seed step layer"]:
-        """α of the layers: mean over the attention matrices."""
-        return self.alpha.mean(axis=1)
+        """α of the layers, likewise."""
+        return self._replicates(self.alpha)
+
+    def _replicates(self, values: Float[np.ndarray, "seed part step layer"]) -> Float[np.ndarray, "seed step layer"]:
+        return values.mean(axis=1) if self.trained or len(values) > 1 else values[0]
 
     @property
     def end(self) -> Float[np.ndarray, "seed layer"]:
@@ -168,14 +172,17 @@ def _rows(lab: Lab, runs: list[str]) -> dict[str, pl.DataFrame]:
     found = (
         against_null(lab)
         .filter(
-            pl.col("run").is_in(runs), pl.col("variable").is_in(["stable_rank", "rank_exponent"]), pl.col("variant") == "",
-            pl.col("layer").is_not_null(), pl.col("expert").is_null(),
+            pl.col("run").is_in(runs),
+            pl.col("variable").is_in(["stable_rank", "rank_exponent"]),
+            pl.col("variant") == "",
+            pl.col("layer").is_not_null(),
+            pl.col("expert").is_null(),
             pl.col("part").is_in([*MATRICES, "W_QK", "W_OV"]),
         )
         .select("run", "step", "layer", "part", "head", "variable", "value", "null", "rows", "cols")
         .with_columns(pl.col("step").fill_null(0))
         .collect()
-    )  # fmt: skip
+    )
     return {run: frame for (run,), frame in found.partition_by("run", as_dict=True).items()}
 
 
@@ -186,7 +193,9 @@ def _unit(lab: Lab, key: str, members: list[tuple[str, dict]], rows: Mapping, fa
     kept = [_common(rows[run], recipe) for run in runs]
     steps = sorted(set.intersection(*(set(frame["step"]) for frame in kept)))
     grouped = not recipe and kept[0].filter(pl.col("part").is_in(ATTENTION)).select("rows", "cols").n_unique() > 1
-    ranks, alpha = (np.stack([_grid(f, name, steps, grouped) for f in kept]) for name in ("stable_rank", "rank_exponent"))
+    ranks, alpha = (
+        np.stack([_grid(f, name, steps, grouped) for f in kept]) for name in ("stable_rank", "rank_exponent")
+    )
     if not (np.isfinite(ranks).all() and np.isfinite(alpha).all()):
         return None
     products = _products([rows.get(f"{run}-products") for run in runs])
@@ -216,17 +225,30 @@ def _profiles(lab: Lab, runs, kept, steps) -> dict[str, np.ndarray]:
     found = {}
     excess = [
         frame.filter(pl.col("variable") == "rank_exponent", pl.col("part").is_in(MATRICES), pl.col("step").is_in(last))
-        .group_by("layer").agg((pl.col("value") - pl.col("null")).mean().alias("x")).sort("layer")["x"].to_numpy()
+        .group_by("layer")
+        .agg((pl.col("value") - pl.col("null")).mean().alias("x"))
+        .sort("layer")["x"]
+        .to_numpy()
         for frame in kept
-    ]  # fmt: skip
+    ]
     if all(np.isfinite(np.asarray(x, float)).all() for x in excess):
         found["all matrices over their null"] = np.stack(excess)
-    curves = lab.curves.filter(
-        pl.col("variable") == "singular_values", pl.col("run").is_in(list(runs)), pl.col("step").fill_null(0).is_in(last)
-    ).join(
-        lab.sites.filter(pl.col("part").is_in(ATTENTION), pl.col("head").is_null()).select("run", "step", "site", "layer", "rows", "cols"),
-        on=["run", "step", "site"], nulls_equal=True,
-    ).select("run", "layer", "rows", "cols", "y").collect()  # fmt: skip
+    curves = (
+        lab.curves.filter(
+            pl.col("variable") == "singular_values",
+            pl.col("run").is_in(list(runs)),
+            pl.col("step").fill_null(0).is_in(last),
+        )
+        .join(
+            lab.sites.filter(pl.col("part").is_in(ATTENTION), pl.col("head").is_null()).select(
+                "run", "step", "site", "layer", "rows", "cols"
+            ),
+            on=["run", "step", "site"],
+            nulls_equal=True,
+        )
+        .select("run", "layer", "rows", "cols", "y")
+        .collect()
+    )
     if set(curves["run"]) == set(runs):
         found |= {f"leading {round(100 * f)} %": _refitted(curves, runs, f) for f in OTHER_FRACTIONS}
     return found
@@ -240,7 +262,9 @@ def _refitted(curves: pl.DataFrame, runs: tuple[str, ...], fraction: float) -> F
             values.append(instrument.measure(Spectrum(np.array(y), rows, cols), rng)["rank_exponent"].value)
         except Refusal:
             values.append(None)
-    means = curves.with_columns(pl.Series("x", values, dtype=pl.Float64)).group_by("run", "layer").agg(pl.col("x").mean())
+    means = (
+        curves.with_columns(pl.Series("x", values, dtype=pl.Float64)).group_by("run", "layer").agg(pl.col("x").mean())
+    )
     return np.stack([means.filter(pl.col("run") == run).sort("layer")["x"].to_numpy() for run in runs])
 
 

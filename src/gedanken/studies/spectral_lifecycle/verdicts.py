@@ -65,7 +65,7 @@ class UnitVerdict:
         ends = (e.low, e.high) if interval else (None, None)
         return Judgement(
             verdict, self.sentence, reason, self.quantity, value, *ends, self.n, self.against, self.unit, exact
-        )  # fmt: skip
+        )
 
 
 def untestable(unit: str, needed: str, family: str = "") -> UnitVerdict:
@@ -80,11 +80,15 @@ def holm(units: Sequence[UnitVerdict], level: float = LEVEL) -> list[UnitVerdict
         running = max(running, min(1.0, (len(tested) - place) * verdict.p))
         adjusted[verdict.unit] = running
     return [
-        replace(v, word=Word.undecided, sentence=f"{v.sentence} Corrected for {len(tested)} units: p = {adjusted[v.unit]:.2g}.")
+        replace(
+            v,
+            word=Word.undecided,
+            sentence=f"{v.sentence} Corrected for {len(tested)} units: p = {adjusted[v.unit]:.2g}.",
+        )
         if v.word == Word.positive and v.unit in adjusted and adjusted[v.unit] >= level
         else v
         for v in units
-    ]  # fmt: skip
+    ]
 
 
 def combined(units: Sequence[UnitVerdict], needed: str, *, part: str = "") -> Iterator[Judgement]:

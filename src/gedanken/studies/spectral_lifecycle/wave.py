@@ -33,7 +33,7 @@ def travels(evidence: Evidence) -> Iterator[Judgement]:
 
 def reverses(evidence: Evidence) -> Iterator[Judgement]:
     """SL2."""
-    yield from combined([_reverses(unit, evidence) for unit in evidence.trained], NEEDS)
+    yield from combined([reversing(unit, evidence) for unit in evidence.trained], NEEDS)
 
 
 def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
@@ -63,9 +63,17 @@ def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
     else:
         word = Word.negative if front.tau.value <= 0 and chance >= SURE else Word.undecided
     return UnitVerdict(
-        unit.name, word, said, "τ_b of arrival with layer [1]", Estimate(front.tau.value, tau.low, tau.high), len(unit.u),
-        front.tau_p, "layers in random order; no-delay model M4", opposite=tau.high < 0, family=unit.family,
-    )  # fmt: skip
+        unit.name,
+        word,
+        said,
+        "τ_b of arrival with layer [1]",
+        Estimate(front.tau.value, tau.low, tau.high),
+        len(unit.u),
+        front.tau_p,
+        "layers in random order; no-delay model M4",
+        opposite=tau.high < 0,
+        family=unit.family,
+    )
 
 
 def _controls(unit: Unit) -> str:
@@ -83,7 +91,8 @@ def _controls(unit: Unit) -> str:
     return " " + " ".join(said)
 
 
-def _reverses(unit: Unit, evidence: Evidence) -> UnitVerdict:
+def reversing(unit: Unit, evidence: Evidence) -> UnitVerdict:
+    """SL2 of one unit."""
     if why := evidence.unfit(unit):
         return untestable(unit.name, why)
     chance = power.turn(unit.layers, len(unit.steps))
@@ -108,9 +117,17 @@ def _reverses(unit: Unit, evidence: Evidence) -> UnitVerdict:
     else:
         word = Word.undecided
     return UnitVerdict(
-        unit.name, word, said, "depth gradient at the end, G_end [nat]", end, len(unit.u), front.turn_p,
-        "layers in random order", opposite=word == Word.negative, family=unit.family,
-    )  # fmt: skip
+        unit.name,
+        word,
+        said,
+        "depth gradient at the end, G_end [nat]",
+        end,
+        len(unit.u),
+        front.turn_p,
+        "layers in random order",
+        opposite=word == Word.negative,
+        family=unit.family,
+    )
 
 
 def _last_slope(gradient: np.ndarray) -> float:

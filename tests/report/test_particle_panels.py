@@ -1,0 +1,39 @@
+"""Panels of simulations: each exports as SVG from the lab that the page is built from, and the page holds them."""
+
+import pytest
+
+from gedanken.experiment import run
+from gedanken.experiment.simulate import ensemble, particle_plan
+from gedanken.measurements.store import Lab
+from gedanken.report.build import render
+from gedanken.report.export import export
+from gedanken.sources.particles.simulation import Simulation
+from gedanken.sources.particles.source import ParticleSource
+
+PANELS = ("circle", "sphere", "growth", "staircase", "phases")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    found = Lab(tmp_path_factory.mktemp("lab"))
+    circle = Simulation(run="circle", particles=80, attention="unnormalised", end=0.5, saves=12, tolerance=1e-5)
+    sphere = Simulation(run="sphere", particles=60, dimension=3, end=4.0, saves=6, tolerance=1e-5)
+    for simulation in (circle, sphere):
+        run(ParticleSource(simulation), particle_plan(simulation), found, threads=1)
+    ensemble(found, Simulation(run="many", particles=100, attention="unnormalised"), range(3))
+    return found
+
+
+@pytest.mark.parametrize(("panel", "run_name"), [(panel, "sphere" if panel == "sphere" else "circle") for panel in PANELS])
+def test_a_panel_exports_as_svg(lab, tmp_path, panel, run_name):
+    for theme in ("light", "dark"):
+        written = export(lab, panel, tmp_path / f"{panel}.svg", theme, run=run_name)
+        text = written.read_text()
+        assert text.startswith("<svg") and "NaN" not in text and "undefined" not in text
+        assert text.count("<path") > 20
+
+
+def test_the_page_holds_every_panel(lab):
+    page = render(lab)
+    for panel in PANELS:
+        assert f'id="{panel}"' in page

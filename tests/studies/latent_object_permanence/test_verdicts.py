@@ -1,0 +1,163 @@
+"""Planted profiles over depth: every word of the study is said where it must be, and not where it must not."""
+
+import numpy as np
+import pytest
+
+from gedanken.analysis.depth import fits
+from gedanken.analysis.depth.series import Series, from_left_out
+from gedanken.status import Flag, Refusal
+from gedanken.studies.base import Verdict
+from gedanken.studies.latent_object_permanence import STUDY, depth, principles, sizes, spectra
+from gedanken.studies.latent_object_permanence.evidence import SERIES, VARIANTS, Evidence, Model, profile_of
+
+BLOCKS, GROUPS = 32, 40
+STATES = np.arange(BLOCKS + 1.0)
+STEP = (STATES > 13.5) * 1.0
+"""A jump in block 13 of 32, at 13.5/32 = 0.42."""
+
+
+def smooth(width: float) -> np.ndarray:
+    return 1 / (1 + np.exp(-(STATES - 13.5) * fits.TEN_TO_NINETY / width))
+
+
+def series(name: str, profile: np.ndarray, noise: float, seed: int) -> Series:
+    rng = np.random.default_rng(seed)
+    each = profile + noise * np.sqrt(GROUPS) * rng.standard_normal((GROUPS, len(profile)))
+    left_out = (each.sum(axis=0) - each) / (GROUPS - 1)
+    return from_left_out(name, each.mean(axis=0), left_out, np.random.default_rng(0))
+
+
+def profiles(noise: float = 0.002, seed: int = 0, **given: np.ndarray) -> dict:
+    """Flat in everything but what is given."""
+    return {
+        name: profile_of(series(name, given.get(name, np.zeros(BLOCKS + 1)), noise, seed + i))
+        for i, name in enumerate(SERIES)
+    }
+
+
+def model(with_nulls: bool = True, blocks: int = BLOCKS, rows: int = 4000, nulls: dict | None = None, **given) -> Model:
+    kinds = {"m~random": "N1", "m~shuffled": "N2"} if with_nulls else {}
+    others = {run: profiles(seed=100 + 50 * i, **(nulls or {})) for i, run in enumerate(kinds)}
+    return Model("m", blocks, 512, rows, 100, profiles(**given), others, kinds)
+
+
+def all_variants(profile: np.ndarray) -> dict[str, np.ndarray]:
+    return dict.fromkeys(VARIANTS, profile)
+
+
+def test_a_step_in_every_variant_at_the_target_is_supported():
+    found = depth.step_of_sparsity(model(**all_variants(0.2 * STEP)))
+    assert found.verdict == Verdict.supported and found.reason == "step within resolution"
+    assert found.low <= 0.42 <= found.high and found.effect == pytest.approx(13.5 / 32, abs=0.02)
+    assert all(name in found.sentence for name in VARIANTS) and "N1 (1 runs)" in found.sentence
+
+
+def test_without_null_runs_nothing_is_supported():
+    found = depth.step_of_sparsity(model(with_nulls=False, **all_variants(0.2 * STEP)))
+    assert found.verdict == Verdict.not_testable and "N1, N2" in found.sentence
+
+
+def test_a_massive_activation_that_switches_on_is_told_for_what_it_is():
+    """Raw Ω steps, and so does the closed form; what is left without the coordinate does not."""
+    found = depth.step_of_sparsity(model(**{"Ω_raw": 0.3 * STEP, "Ω_MA": 0.3 * STEP}))
+    assert found.verdict == Verdict.not_supported and found.reason == "explained by null N4"
+    assert found.effect == pytest.approx(1.0, abs=0.02)
+    # The closed form alone decides, even if other variants step as well.
+    found = depth.step_of_sparsity(model(**all_variants(0.3 * STEP) | {"Ω_MA": 0.3 * STEP}))
+    assert found.reason == "explained by null N4"
+
+
+def test_random_weights_that_do_as_much_come_first():
+    planted = all_variants(0.2 * STEP)
+    found = depth.step_of_sparsity(model(nulls=planted, **planted))
+    assert found.verdict == Verdict.not_supported and found.reason == "explained by null N1"
+    assert "N1, N2" in found.sentence
+
+
+@pytest.mark.parametrize("width", [4.0, 8.0])
+def test_a_smooth_change_is_a_crossover(width):
+    found = depth.step_of_sparsity(model(**all_variants(0.2 * smooth(width))))
+    assert found.verdict == Verdict.not_supported and found.reason == "crossover"
+    assert found.low > 0
+
+
+def test_no_change_contradicts():
+    found = depth.step_of_sparsity(model())
+    assert found.verdict == Verdict.not_supported and found.reason == "contradicted" and "±0.02" in found.sentence
+
+
+def test_a_step_elsewhere_contradicts():
+    found = depth.step_of_sparsity(model(**all_variants(0.2 * (STATES > 22.5))))
+    assert found.reason == "contradicted" and "excludes 0.42" in found.sentence
+
+
+def test_noise_is_unresolved():
+    noisy = model(**all_variants(0.2 * STEP))
+    noisy.profiles = profiles(noise=0.2, **all_variants(0.1 * STEP))
+    assert depth.step_of_sparsity(noisy).verdict == Verdict.inconclusive
+
+
+def test_the_gate():
+    planted = all_variants(0.2 * STEP)
+    for case in (model(blocks=12, **planted), model(rows=500, **planted)):
+        assert depth.step_of_sparsity(case).reason == "gate"
+    refused = model(**planted)
+    refused.profiles["Ω_pc"] = Refusal(Flag.too_small, "too few rows to whiten")
+    found = depth.step_of_sparsity(refused)
+    assert found.reason == "gate" and "too few rows to whiten" in found.sentence
+
+
+FALLS = {"ln PR": -STEP, "ln energy rank": -STEP, "ln energy rank, n/2": -STEP, "Ω_−16": 0.2 * STEP}
+
+
+def test_dimension_both_ways():
+    assert depth.step_of_dimension(model(**FALLS)).verdict == Verdict.supported
+    rising = {name: -values for name, values in FALLS.items()}
+    assert depth.step_of_dimension(model(**rising)).reason == "contradicted"
+    few = FALLS | {"ln energy rank, n/2": 0 * STEP}
+    assert depth.step_of_dimension(model(**few)).reason == "explained by null N10"
+    assert depth.step_of_dimension(model(nulls=FALLS, **FALLS)).reason == "explained by null N1"
+    slow = {name: values if name == "Ω_−16" else -smooth(6.0) for name, values in FALLS.items()}
+    assert depth.step_of_dimension(model(**slow)).reason == "crossover"
+    # A fall elsewhere than Ω's is neither for nor against.
+    apart = FALLS | {"Ω_−16": 0.2 * (STATES > 22.5)}
+    assert depth.step_of_dimension(model(**apart)).verdict == Verdict.inconclusive
+
+
+def test_spectra_both_ways():
+    liquid = {"ks distance": 0.1 + 0.2 * STEP, "ks ratio": 0.5 + 2 * STEP, "outliers": 5 * STEP}
+    noise_like = Evidence([model(**liquid)])
+    assert next(spectra.lo3(noise_like)).verdict == Verdict.supported
+    assert next(spectra.lo3(Evidence([model(**liquid | {"ks ratio": 3 + STEP})]))).reason == "contradicted"
+    solid = {"ln gap": STEP, "tail share": 0.5 - 0.3 * STEP}
+    assert next(spectra.lo4(Evidence([model(**solid)]))).verdict == Verdict.supported
+    assert next(spectra.lo4(Evidence([model(**solid | {"ln gap": -STEP})]))).reason == "contradicted"
+    assert next(spectra.lo4(Evidence([model(nulls=solid, **solid)]))).reason == "explained by null N1"
+    undrawn = model()
+    undrawn.profiles["ks ratio"] = Refusal(Flag.too_small, "none")
+    assert "parallel_edge" in next(spectra.lo3(Evidence([undrawn]))).sentence
+
+
+def test_no_transition_without_sizes_and_no_identity_as_evidence():
+    evidence = Evidence([model(**all_variants(0.2 * STEP))])
+    assert sizes.lo5(evidence).verdict == sizes.lo6(evidence).verdict == Verdict.not_testable
+    assert all(found.verdict == Verdict.not_testable for found in sizes.lo13(evidence))
+    identity = principles.lo10(evidence)
+    assert identity.reason == "true by definition" and float(identity.sentence.split("here ")[1].split(")")[0]) <= 1e-10
+    bounds, probes = principles.lo12(evidence)
+    assert bounds.reason == "true by definition" and float(bounds.sentence.split("ones ")[1].split(")")[0]) <= 1e-9
+    assert probes.verdict == Verdict.not_testable
+
+
+def test_three_families_agree_or_not():
+    def family(at: float) -> Model:
+        return model(**all_variants(0.2 * (STATES > at)))
+
+    common = next(sizes.lo13(Evidence([family(13.5)] * 3)))
+    assert common.verdict == Verdict.supported and common.n == 3
+    apart = next(sizes.lo13(Evidence([family(6.5), family(13.5), family(24.5)])))
+    assert apart.verdict == Verdict.not_supported and apart.reason == "contradicted"
+
+
+def test_the_study_has_all_claims_in_order():
+    assert [claim.id for claim in STUDY.claims] == [f"LO{i}" for i in range(1, 14)]

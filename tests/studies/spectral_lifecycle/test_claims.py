@@ -1,0 +1,161 @@
+"""Every procedure finds a planted effect and does not find one in noise; nothing is decided on too little."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gedanken.analysis.depth_profile import delta_smooth, relative_depth
+from gedanken.studies.spectral_lifecycle import (
+    CLAIMS,
+    dissociation,
+    importance,
+    profile,
+    pruning,
+    survey,
+    types,
+    warmup,
+    wave,
+)
+from gedanken.studies.spectral_lifecycle.arms import Arm
+from gedanken.studies.spectral_lifecycle.watched import Watched
+from gedanken.theory.two_timescales import bump
+
+sys.path.insert(0, str(Path(__file__).parent))
+from planted import RECIPE, evidence, model, unit  # noqa: E402
+
+
+def words(judge, *found, **more):
+    made = judge(evidence(*found, **more))
+    rows = list(made) if not hasattr(made, "verdict") else [made]
+    return {row.part: str(row.verdict) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def waves():
+    return [unit("wave", 12), unit("wave", 16)]
+
+
+@pytest.mark.slow
+def test_a_planted_wave_is_found():
+    waves = [unit("wave", 8), unit("wave", 9)]
+    assert set(words(wave.travels, *waves).values()) == {"supported"}
+    assert set(words(wave.reverses, *waves).values()) == {"supported"}
+    assert set(words(dissociation.two_timescales, *waves[:1]).values()) == {"supported", "not_testable"}
+    parts = words(dissociation.dissociates, *waves)
+    assert parts["time and fate"] == "supported" and parts["information"] == "not_testable"
+
+
+@pytest.mark.slow
+def test_what_does_not_travel_is_not_called_a_wave():
+    together = words(wave.travels, unit("together", 8), unit("together", 9))
+    assert set(together.values()) == {"inconclusive"}
+    assert "supported" not in words(wave.travels, unit("noise", 8), unit("noise", 9)).values()
+
+
+def test_noise_does_not_reverse():
+    assert "supported" not in words(wave.reverses, unit("noise", 12), unit("noise", 16)).values()
+
+
+def test_profiles(waves):
+    assert set(words(profile.persists, *waves).values()) == {"supported"}
+    assert set(words(profile.bends, *waves).values()) == {"supported"}
+    noise = unit("noise", 12), unit("noise", 16)
+    for judge in (profile.persists, profile.bends):
+        assert "supported" not in words(judge, *noise).values()
+    assert words(profile.bends, unit("wave", 8))["wave 8"] == "not_testable"
+
+
+def test_asymmetry():
+    units = unit("asymmetric", 12), unit("asymmetric", 16)
+    assert set(words(types.carried, *units).values()) == {"supported"}
+    assert set(words(types.uniform, *units).values()) == {"supported"}
+    assert set(words(types.uniform, unit("uneven", 12), unit("uneven", 16)).values()) == {"not_supported"}
+    assert "supported" not in words(types.carried, unit("wave", 12), unit("noise", 16)).values()
+
+
+def test_ladders():
+    depths = (6, 8, 12, 16, 24)
+    # the range of the parabola of a bump depends on where its layers lie: heights that make Δ_smooth ∝ L^0.26
+    size = {L: float(delta_smooth(bump(relative_depth(L), 0.0, 1.0, 0.45, 0.25))) for L in depths}
+    ladder = [unit("wave", L, height=0.2 * (L / 12) ** 0.26 / size[L], noise=0.002) for L in depths]
+    assert words(profile.scales, *ladder) == {"": "supported"}
+    assert words(profile.scales, *[unit("wave", L, height=0.2 * L / 12 / size[L], noise=0.002) for L in depths]) == {
+        "": "not_supported"
+    }
+    assert words(profile.scales, *ladder[:3]) == {"": "not_testable"}
+    assert words(profile.moves_up, *ladder[:3]) == {"": "not_testable"}
+
+
+def test_importance_and_pruning():
+    good, noise = [model("good", 20), model("good", 26)], [model("noise", 20), model("noise", 26)]
+    for judge in (importance.predicts, pruning.beats_last, pruning.gap):
+        assert set(words(judge, *good).values()) == {"supported"}, judge
+        assert "supported" not in words(judge, *noise).values(), judge
+    assert words(importance.predicts, model("good", 8))["good 8"] == "not_testable"
+
+
+def test_few_seeds_decide_nothing():
+    two = unit("wave", 12, seeds=2)
+    for judge in (wave.travels, wave.reverses, profile.persists, types.uniform, dissociation.two_timescales):
+        found = list(judge(evidence(two)))
+        assert {str(row.verdict) for row in found} == {"not_testable"}
+        assert "2 of 3 seeds" in found[0].sentence
+
+
+def test_an_empty_lab_says_what_is_needed():
+    for claim in CLAIMS:
+        made = claim.judge(evidence())
+        for row in [made] if hasattr(made, "verdict") else made:
+            assert row.verdict == "not_testable" and "gedanken" in row.sentence, claim.id
+
+
+def arm(name, losses, rate=1e-3):
+    return Arm("x", name, rate, RECIPE, dict(enumerate(losses)))
+
+
+def grid(name, base):
+    """Three rates, the middle one best."""
+    return [
+        arm(name, base + worse + np.array([0.0, 0.01, -0.01]), rate)
+        for rate, worse in ((3e-4, 0.2), (1e-3, 0), (3e-3, 0.3))
+    ]
+
+
+def test_warm_up():
+    # the reference is not shifted together with the seeds: differences vary by 0.01
+    base = [arm("C0", [4.0, 4.0, 4.0 + 0.005], r) for r in (3e-4, 1e-3, 3e-3)]
+    base[0] = arm("C0", [4.3, 4.3, 4.3], 3e-4)
+    base[2] = arm("C0", [4.3, 4.3, 4.3], 3e-3)
+    arms = (*base, *grid("C1", 5.0), *grid("C2", 4.2), *grid("C3", 3.5), *grid("C5", 4.8))
+    assert words(warmup.harms, arms=arms) == {"": "supported"}
+    assert words(warmup.directions, arms=arms) == {"": "supported"}
+    swapped = (*base, *grid("C1", 3.5), *grid("C2", 4.2), *grid("C3", 5.0))
+    assert words(warmup.harms, arms=swapped) == {"": "not_supported"}
+    assert words(warmup.directions, arms=swapped) == {"": "not_supported"}
+    assert words(warmup.harms, arms=(base[1], arm("C1", [5.0, 5.01, 5.02]))) == {"": "inconclusive"}
+
+
+def seen(control, alarms, losses):
+    return Watched(
+        control or "healthy", {**RECIPE, "control": control}, tuple(alarms), np.arange(0, 1001, 250), np.array(losses)
+    )
+
+
+def test_monitor():
+    calm = [seen("", (), [7, 5, 4.5, 4.6, 4.2])] * 3
+    broken = [
+        seen("rate-jump", [(750, "spike", "a")], [7, 5, 4.5, 4.6, 6.0]),
+        seen("frozen-layer", [(250, "dead_layer", "b")], [7, 6, 5, 4, 4]),
+    ]
+    assert words(survey.monitors, watched=(*calm, *broken)) == {"": "supported"}
+    false = [seen("", [(500, "spike", "a")], [7, 5, 4.5, 4.6, 4.2])]
+    assert words(survey.monitors, watched=(*calm, *false, *broken)) == {"": "not_supported"}
+    assert words(survey.monitors, watched=tuple(calm)) == {"": "not_testable"}
+
+
+def test_survey():
+    good = [model("good", 20), model("good", 26, family="gpt2")]
+    assert words(survey.general, *good) == {"": "inconclusive"}
+    assert words(survey.general, good[0]) == {"": "not_testable"}
