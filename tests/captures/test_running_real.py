@@ -9,6 +9,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from gedanken.captures.activations import StreamObserver
+from gedanken.captures.attention import AttentionObserver, attentions, places_of
+from gedanken.captures.attention.rows import pattern
 from gedanken.captures.blocks import blocks_of
 from gedanken.captures.forward import run_forward
 from gedanken.captures.loss import LossObserver
@@ -17,6 +19,7 @@ from gedanken.instruments.surprisal.loss import Loss
 from gedanken.kinds import Kind
 from gedanken.sources.prompts import Prompts
 from gedanken.sources.running import RunningSource
+from gedanken.theory.row_sums import MODEL
 
 
 def located(package: str, path: str):
@@ -90,6 +93,39 @@ def test_states_are_those_of_another_engine(glass):
             his = trace.get(step, layer=layer).value[4:].astype(float)
             found = reports[f"layers.{layer}.{place}"]
             np.testing.assert_allclose(found.total / found.n, his.mean(axis=0), atol=2e-5 * np.abs(his).max())
+
+
+def test_attention_is_that_of_another_engine(glass):
+    """Rotated queries and keys, pattern, entropy and heat capacity of every head, against the package's own tracer."""
+    from glassllm import Tracer
+
+    theirs, tokenizer, model = glass
+    tokens = np.array(tokenizer.encode("Once upon a time there was a small dog who liked to run in the park."))
+    trace = Tracer()
+    theirs.forward(tokens, trace=trace)
+    batch = torch.from_numpy(tokens)[None]
+    seen = attentions(model, model.config.to_dict(), batch, torch.ones_like(batch, dtype=torch.bool))
+    prompts = Prompts.given([tokens, tokens])
+    observer = AttentionObserver(places_of(model, model.config.to_dict()))
+    run_forward(model, prompts, [observer])
+    ensembles = {c.site: c.read() for c in observer.captures()}
+    assert len(seen) == len(ensembles) == 16
+    for site, attention in seen.items():
+        p = trace.get("attn.softmax", layer=site.layer, head=site.head).value.astype(float)
+        # Two float32 engines: rotated pairs stand elsewhere in a vector, so products agree and not the vectors.
+        key = trace.get("attn.rope_k", layer=site.layer).value[site.head // 2].astype(float)
+        np.testing.assert_allclose(attention.key @ attention.key.T, key @ key.T, atol=2e-5 * np.abs(key @ key.T).max())
+        np.testing.assert_allclose(pattern(attention), p, atol=2e-5)
+        rows = p[1:]
+        log = np.log(np.where(rows > 0, rows, 1.0))
+        entropy = -np.sum(rows * log, axis=1)
+        capacity = np.sum(rows * (log + entropy[:, None]) ** 2, axis=1)
+        found = ensembles[site]
+        count = found.counts["rows"].sum()
+        assert count == len(rows)
+        for name, expected in (("entropy", entropy), ("heat_capacity", capacity)):
+            # ln p carries the relative rounding of p, a few 1e−6 of logits of size 10.
+            np.testing.assert_allclose(found.sums[name][:, MODEL].sum() / count, expected.mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_trained_model_predicts_its_language_better_than_its_nulls(glass):

@@ -55,7 +55,13 @@ def test_the_cost_is_told_first(tmp_path):
 def test_matrices_of_a_trained_layer(tmp_path):
     rng, model = np.random.default_rng(0), tmp_path / "model"
     model.mkdir()
-    kinds = {"hidden_size": 8, "num_attention_heads": 2, "num_key_value_heads": 1, "num_hidden_layers": 1, "head_dim": 4}
+    kinds = {
+        "hidden_size": 8,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "num_hidden_layers": 1,
+        "head_dim": 4,
+    }
     (model / "config.json").write_text(json.dumps({"model_type": "llama", **kinds}))
     shapes = {"q_proj": (8, 8), "k_proj": (4, 8), "v_proj": (4, 8), "o_proj": (8, 8)}
     arrays = {f"model.layers.0.self_attn.{n}.weight": rng.standard_normal(s).astype("f4") for n, s in shapes.items()}

@@ -15,6 +15,10 @@ from gedanken.status import Failure
 REFERENCES = conformance.bibliography(Path(__file__).parents[2] / "src" / "gedanken" / "references.bib")
 
 
+SLOW = ("parallel_edge",)
+"""Half a minute each: they draw hundreds of surrogates."""
+
+
 @cache
 def outcomes(name: str) -> dict[str, conformance.Check]:
     return {check.name: check for check in conformance.conformance(catalogue.get(name), REFERENCES)}
@@ -25,7 +29,8 @@ def cases():
         for number, standard in enumerate(catalogue.get(name).standard()):
             for check in conformance.CHECKS:
                 if not (number and check in conformance.OF_THE_CLASS):
-                    yield name, check + (f" ({standard.fields})" if number else "")
+                    marks = [pytest.mark.slow] if name in SLOW else []
+                    yield pytest.param(name, check + (f" ({standard.fields})" if number else ""), marks=marks)
 
 
 @pytest.mark.parametrize("name, check", list(cases()))

@@ -174,3 +174,12 @@ def test_the_class_is_what_the_weights_are(tmp_path):
     assert isinstance(skeleton, BertForMaskedLM) and next(skeleton.parameters()).is_meta
     assert open_model(tmp_path / "bert").run == "bert"
     assert Stored.at(tmp_path / "bert" / "model.safetensors") == stored
+
+
+def test_the_first_prompts_are_shown_token_by_token(folder):
+    documents, tokens = RunningSource.of(folder, TEXT, prompts=10, context=32).shown()
+    # 31 predicted tokens each, and at most 256 together: eight whole prompts.
+    assert len(documents) == len(tokens) == 8 and {len(row) for row in tokens} == {32}
+    assert "".join(tokens[0]) in TEXT[documents[0]]
+    numbers = [np.arange(3) for _ in range(4)]
+    assert RunningSource.of(folder, numbers).shown() == ([0, 1, 2, 3], [["0 ", "1 ", "2 "]] * 4)

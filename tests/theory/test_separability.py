@@ -25,7 +25,9 @@ def test_no_violation_on_a_thousand_mixtures():
 
 def test_a_gap_that_is_forced_is_there_and_exclusive_or_has_none():
     b = separability.between(np.array([0.5, 0.5]), np.array([[3.0] + [0.0] * 9, [-3.0] + [0.0] * 9]))
-    assert separability.gap_is_forced(b, np.eye(10), 2) and not separability.gap_is_forced(0.01 * b, np.diag(np.arange(1.0, 11)), 2)
+    assert separability.gap_is_forced(b, np.eye(10), 2) and not separability.gap_is_forced(
+        0.01 * b, np.diag(np.arange(1.0, 11)), 2
+    )
     corners = np.array([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
     of_classes = np.array([corners[:2].mean(axis=0), corners[2:].mean(axis=0)])
     assert np.abs(separability.between(np.array([0.5, 0.5]), of_classes)).max() == 0
@@ -47,7 +49,10 @@ def test_bayes_error_at_the_threshold(d, n, error):
     at = 2 * (d / n) ** 0.25
     found = separability.two_class_spike(at, 1.0, d, n)
     assert found.error == pytest.approx(error, abs=1e-4) and found.strength == pytest.approx(np.sqrt(d / n))
-    assert separability.two_class_spike(1.001 * at, 1.0, d, n).visible and not separability.two_class_spike(0.999 * at, 1.0, d, n).visible
+    assert (
+        separability.two_class_spike(1.001 * at, 1.0, d, n).visible
+        and not separability.two_class_spike(0.999 * at, 1.0, d, n).visible
+    )
 
 
 def test_alignment_is_one_inside_and_small_outside():

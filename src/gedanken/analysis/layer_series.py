@@ -4,7 +4,7 @@ The input of every lifecycle analysis is a frame with the columns run, step, lay
 from a lab.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from gedanken.status import Failure
 ATTENTION = ("W_Q", "W_K", "W_V", "W_O")
 """The matrices whose mean is a layer's value: equal squares in a model with as many keys as queries
 (spectral-lifecycle, §2.7)."""
+
+BESIDE_WEIGHTS = (" gradients", " updates")
+"""Ends of the names of runs that hold the gradients or the updates of a training run, as the monitor writes them."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ def layer_series(frame: pl.DataFrame, variable: str, run: str, parts: Sequence[s
     )
     values[at] = rows["value"].fill_null(np.nan).to_numpy()
     return LayerSeries(tuple(parts), steps, layers, values)
+
+
+def of_weights(runs: Iterable[str]) -> tuple[str, ...]:
+    """Those of the runs that hold no gradients and no updates of another."""
+    return tuple(run for run in runs if not run.endswith(BESIDE_WEIGHTS))
 
 
 def frame_of(lab: Lab, variables: Sequence[str], runs: Sequence[str] = ()) -> pl.DataFrame:

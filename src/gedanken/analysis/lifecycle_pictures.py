@@ -10,7 +10,7 @@ import polars as pl
 
 from gedanken.analysis import fronts
 from gedanken.analysis.layer_scores import layer_scores
-from gedanken.analysis.layer_series import ATTENTION, LayerSeries, frame_of, layer_series
+from gedanken.analysis.layer_series import ATTENTION, LayerSeries, frame_of, layer_series, of_weights
 from gedanken.analysis.particle_pictures import PICTURE
 from gedanken.analysis.timescales import MODELS, fit_models
 from gedanken.measurements.store import Lab
@@ -29,14 +29,12 @@ SCORES = ("rank_exponent", "stable_rank", "frobenius_norm", "tail_exponent")
 def lifecycle_pictures(lab: Lab, runs: Iterable[str]) -> pl.DataFrame:
     """The rows of all pictures of these runs."""
     rows = [*_of_training(lab, list(runs)), *_of_pruning(lab, list(runs))]
-    return pl.DataFrame({name: [row.get(name) for row in rows] for name in PICTURE}, schema=PICTURE, strict=False).sort(
-        "run", "picture", "kind", "group", "number", "time", maintain_order=True
-    )
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in PICTURE}, schema=PICTURE, strict=False).sort("run", "picture", maintain_order=True)
 
 
 def _of_training(lab: Lab, runs: list[str]) -> list[dict]:
     trained = lab.runs.filter(pl.col("run").is_in(runs), pl.col("source") == "training").select("run").collect()
-    names = sorted(trained["run"])[:DRAWN]
+    names = sorted(of_weights(trained["run"]))[:DRAWN]
     if not names:
         return []
     frame, rows = frame_of(lab, ("stable_rank", "rank_exponent"), names), []

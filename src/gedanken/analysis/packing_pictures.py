@@ -28,7 +28,9 @@ def packing_picture(lab: Lab) -> pl.DataFrame:
     form, told = _form(cells)
     low, high = cells["k"].min(), cells["k"].max()
     for d in cells["d"].unique().sort():
-        counts = np.unique(np.geomspace(max(low / 1.3, d + 1, 3), max(high * 1.3, d + 2, 4), POINTS).round().astype(int))
+        counts = np.unique(
+            np.geomspace(max(low / 1.3, d + 1, 3), max(high * 1.3, d + 2, 4), POINTS).round().astype(int)
+        )
         for k in map(int, counts):
             rows.append(_row("fit", d, k, form.overlap(k, d), told))
             rows.append(_row("Welch bound", d, k, welch_bound(k, d)))
@@ -57,8 +59,11 @@ def token_pictures(lab: Lab) -> pl.DataFrame:
         return pl.DataFrame(schema=PICTURE)
     relation, pair = pl.col("relation"), pl.format("{} – {}", "token", "other")
     followed = relation == "followed"
+    ids = pl.when(pl.col("picture") == VIEWS["nearest"]).then("other_id").otherwise("token_id")
     found = rows.select(
         "run",
+        "token_id",
+        "other_id",
         relation.replace_strict(VIEWS, return_dtype=pl.String).alias("picture"),
         pl.col("site").alias("kind"),
         pl.col("rank").alias("number"),
@@ -70,4 +75,7 @@ def token_pictures(lab: Lab) -> pl.DataFrame:
         pl.col("share").alias("high"),
         pl.when(relation == "pair").then(pair).when(followed).then("token").otherwise("other").alias("label"),
     )
-    return found.sort("run", "picture", "kind", "group", "number").cast(PICTURE)
+    # two tokens may write the same; a second line of one name would hide the first
+    twice = pl.len().over("run", "picture", "kind", "group", "label") > 1
+    found = found.with_columns(pl.when(twice).then(pl.format("{} #{}", "label", ids)).otherwise("label").alias("label"))
+    return found.sort("run", "picture", "kind", "group", "number").select(*PICTURE).cast(PICTURE)

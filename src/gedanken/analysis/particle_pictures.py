@@ -136,7 +136,10 @@ def _predicted(run: Simulated, picture: str, end: float) -> list[dict]:
 
 
 def places(run: Simulated) -> list[dict]:
-    """Longitude (x) and latitude (y) of particles in three dimensions; `number` counts the moments."""
+    """Longitude (x) and latitude (y) of particles in three dimensions.
+
+    A moment is shown from `low` on until `high`, of FRAMES in all: with fewer states saved each stands longer.
+    """
     spots = run.curves.get("point_latitude", {})
     steps = [step for step in run.steps(FRAMES) if step in spots]
     if not steps or run.dimension != 3:
@@ -147,9 +150,10 @@ def places(run: Simulated) -> list[dict]:
     )
     near = unit @ unit.T >= math.cos(LINK / math.sqrt(max(run.beta, 1e-3)))
     groups = _named_by_size(connected_components(near, directed=False)[1])
+    begins = [*np.linspace(0, FRAMES - 1, len(steps)).round(), FRAMES]
     return [
         {"run": run.run, "picture": "places", "kind": "place", "number": frame, "group": group,
-         "time": run.times[step], "x": float(x), "y": float(y)}
+         "low": float(begins[frame]), "high": float(begins[frame + 1]), "time": run.times[step], "x": float(x), "y": float(y)}
         for frame, step in enumerate(steps)
         for group, x, y in zip(groups, *spots[step], strict=True)
     ]  # fmt: skip
@@ -180,7 +184,10 @@ def growth(run: Simulated) -> list[dict]:
 
 
 def energy(run: Simulated) -> list[dict]:
-    """2βe^{−β}E against time, and the levels of equal clusters far apart: as a ring on the circle, else 1/m."""
+    """2βe^{−β}E against time, and the levels of equal clusters far apart: as a ring on the circle, else 1/m.
+
+    `group`: whether the run has reached the level, so that its name can stand where the line is not.
+    """
     curves = run.curves.get("energy_staircase", {})
     if not curves or not 0 < run.beta < math.inf:
         return []
@@ -192,7 +199,9 @@ def energy(run: Simulated) -> list[dict]:
     names = {1: "one cluster", 2: "two opposite clusters"}
     levels = {names.get(m, f"{m} equal clusters"): ring_energy(run.beta, m) if circle else 1 / m for m in range(1, 5)}
     levels |= {"uniform": math.exp(log_mean_kernel(run.beta, run.dimension) - run.beta)}
-    return rows + [{"run": run.run, "picture": picture, "kind": "level", "time": float(at[-1]), "y": level, "label": name}
+    highest = float(np.max(values))
+    return rows + [{"run": run.run, "picture": picture, "kind": "level", "time": float(at[-1]), "y": level, "label": name,
+                    "group": "reached" if level <= highest else "ahead"}
                    for name, level in levels.items() if level >= 0.8 * lowest]  # fmt: skip
 
 

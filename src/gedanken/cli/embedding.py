@@ -107,7 +107,9 @@ def record(
         list[str] | None, typer.Option(help="Keep the similarity of this pair (may be repeated).", metavar="ONE,OTHER")
     ] = None,
     table: TableOption = "W_E",
-    run: Annotated[str | None, typer.Option(help="The model's run in the lab (default: from the model's name).")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="The model's run in the lab (default: from the model's name).")
+    ] = None,
     lab: LabOption = "lab",
     quiet: QuietOption = False,
     as_json: JsonOption = False,

@@ -14,7 +14,9 @@ from gedanken.analysis.variants import variants
 from gedanken.analysis.wording import cited, named
 from gedanken.measurements.schema import LEFT_OUT
 from gedanken.report.lifecycle import collect_lifecycle, lifecycle_quantities
+from gedanken.report.null_runs import drawn_as_bands
 from gedanken.report.particles import PLACES, collect_pictures, picture_quantities
+from gedanken.report.streams import collect_streams, stream_quantities
 from gedanken.report.thinning import log_spaced, thin_curve
 
 RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
@@ -48,11 +50,13 @@ class Data:
 def collect(lab) -> Data:
     """Everything that the page shows, at its thinned steps."""
     steps = lab.measurements.select("run", "step").unique().collect()
-    every = sorted(steps["run"].unique())
+    null_of = {run: of for run, of in lab.runs.select("run", "null_of").collect().iter_rows() if of}
+    # Null runs stand behind the runs they are nulls of, as bands.
+    every = sorted(run for run in steps["run"].unique() if null_of.get(run) not in set(steps["run"]))
     runs = every[:RUNS]
     kept = _kept_steps(steps.filter(pl.col("run").is_in(runs)), STEPS)
     rows = against_null(lab).join(kept.lazy(), on=["run", "step"], how="semi", nulls_equal=True).collect()
-    rows = _places(rows)
+    rows = drawn_as_bands(_places(rows), lab, null_of)
     judged = with_significance(last_steps(rows.lazy()).collect())
     curves = (
         lab.curves.filter(
@@ -63,10 +67,11 @@ def collect(lab) -> Data:
         .join(_kept_steps(kept, CURVE_STEPS).lazy(), on=["run", "step"], how="semi", nulls_equal=True)
         .collect()
     )
-    refused = last_steps(lab.measurements).filter(pl.col("status") == "refused").collect()
+    refused = last_steps(lab.measurements).filter(pl.col("status") == "refused", pl.col("run").is_in(every)).collect()
     quantities, ids = _quantities(lab, rows, curves, refused)
     particles, lifecycle = collect_pictures(lab, runs), collect_lifecycle(lab, runs)
-    quantities |= picture_quantities(particles) | lifecycle_quantities(lifecycle)
+    streams = collect_streams(lab, runs)
+    quantities |= picture_quantities(particles) | lifecycle_quantities(lifecycle) | stream_quantities(streams)
     tag = {"left_on": ["variable", "setting"], "right_on": ["variable", "setting"]}
     return Data(
         quantities=quantities,
@@ -74,7 +79,7 @@ def collect(lab) -> Data:
         curves=_curves(curves.join(ids, **tag)),
         unusual=_unusual(judged, ids, quantities),
         refused=refused.join(ids, **tag, how="left"),
-        pictures=pl.concat([particles, lifecycle], how="diagonal"),
+        pictures=pl.concat([particles, lifecycle, streams], how="diagonal"),
         runs=runs,
         left_out=every[RUNS:],
     )

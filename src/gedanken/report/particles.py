@@ -52,7 +52,8 @@ def picture_quantities(found: pl.DataFrame) -> dict[str, dict]:
     """What the page must know of each picture, in the form of data.Data.quantities."""
     return {
         name: {
-            "variable": name, "label": LABELS[name], "title": TITLES.get(name, LABELS[name]), "x_title": "", "symbol": "", "unit": "1",
+            "variable": name, "label": LABELS[name], "title": TITLES.get(name, LABELS[name]),
+            "x_title": "", "symbol": "", "unit": "1",
             "scale": "log" if name.endswith("_log") else "linear", "no_null": "", "definition": "", "curve": True,
             "reference": cited(""), "positive": False, "ratio": False, "layered": False, "null": "", "picture": True,
         }

@@ -184,7 +184,7 @@ class RunningSource(Source):
         if isinstance(self.text, Text):
             told = [first.model.tokenizer().texts(row) for row in rows]
         else:
-            told = [[str(token) for token in row] for row in rows]
+            told = [[f"{token} " for token in row] for row in rows]
         return prompts.document[:fit].tolist(), told
 
     def _fingerprint(self, model: str) -> str:

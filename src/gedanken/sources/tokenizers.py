@@ -43,8 +43,8 @@ class Tokenizer(abc.ABC):
         """Hash of what decides how text is cut."""
 
     def texts(self, tokens: np.ndarray) -> list[str]:
-        """The text of each token alone, a letter of which another token has a part as �; its number if that is not known."""
-        return [str(token) for token in tokens]
+        """The text of each token alone, part of a letter as �; its number and a space if that is not known."""
+        return [f"{token} " for token in tokens]
 
 
 @dataclass(frozen=True)

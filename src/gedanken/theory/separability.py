@@ -45,7 +45,7 @@ class DimensionBounds:
 
 
 def dimension_bounds(b: Float[np.ndarray, "d d"], w: Float[np.ndarray, "d d"], classes: int) -> DimensionBounds:
-    """PR ≤ (K−1)(1 + 1/s)² with s = tr B/tr W; with p = s/(1+s), energy rank ≤ exp(h₂(p) + p ln(K−1) + (1−p) ln(d−K+1))."""
+    """PR ≤ (K−1)(1 + 1/s)² with s = tr B/tr W; energy rank ≤ exp(h₂(p) + p ln(K−1) + (1−p) ln(d−K+1)), p = s/(1+s)."""
     d, rank = len(b), classes - 1
     s = float(np.trace(b) / np.trace(w))
     p = s / (1 + s)

@@ -8,7 +8,7 @@ from gedanken.analysis.depth.series import Series, from_left_out
 from gedanken.status import Flag, Refusal
 from gedanken.studies.base import Verdict
 from gedanken.studies.latent_object_permanence import STUDY, depth, principles, sizes, spectra
-from gedanken.studies.latent_object_permanence.evidence import SERIES, VARIANTS, Evidence, Model, profile_of
+from gedanken.studies.latent_object_permanence.evidence import SERIES, VARIANTS, Evidence, Model, Profile
 
 BLOCKS, GROUPS = 32, 40
 STATES = np.arange(BLOCKS + 1.0)
@@ -30,7 +30,7 @@ def series(name: str, profile: np.ndarray, noise: float, seed: int) -> Series:
 def profiles(noise: float = 0.002, seed: int = 0, **given: np.ndarray) -> dict:
     """Flat in everything but what is given."""
     return {
-        name: profile_of(series(name, given.get(name, np.zeros(BLOCKS + 1)), noise, seed + i))
+        name: Profile(series(name, given.get(name, np.zeros(BLOCKS + 1)), noise, seed + i))
         for i, name in enumerate(SERIES)
     }
 

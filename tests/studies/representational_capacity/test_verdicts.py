@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from gedanken.analysis.intervals import Estimate
-from gedanken.analysis.packing_fits import read_cells
 from gedanken.analysis.packing_intervals import random_cells, simulated_cells
 from gedanken.analysis.published_models import SCHEMA, published_models
 from gedanken.measurements.store import Lab
@@ -68,7 +67,9 @@ def embeddings(*rows):
 
 def grid(form, dims=(32, 64, 256, 1024), counts=(2000, 4000, 8000, 16_000, 32_000), wobble=0.0):
     rng = np.random.default_rng(5)
-    rows = [(d, k, FORMS[form].overlap(k, d) * (1 + wobble * rng.standard_normal())) for d in dims for k in counts if k > d]
+    rows = [
+        (d, k, FORMS[form].overlap(k, d) * (1 + wobble * rng.standard_normal())) for d in dims for k in counts if k > d
+    ]
     return pl.DataFrame(rows, schema=["d", "k", "epsilon"], orient="row")
 
 
@@ -79,17 +80,13 @@ def cells(form, **options):
 # near-orthogonality, classes, tying, width
 
 
-@pytest.mark.parametrize(
-    ("edge", "said"), [(0.05, "supported"), (0.15, "not_supported"), (0.1, "inconclusive")]
-)
+@pytest.mark.parametrize(("edge", "said"), [(0.05, "supported"), (0.15, "not_supported"), (0.1, "inconclusive")])
 def test_near_orthogonal(edge, said):
     evidence = of_lab(models((0.04, 512, True), (edge, 1024, True)))
     assert words("RC1", evidence)["near-orthogonal"] == said
 
 
-@pytest.mark.parametrize(
-    ("mean", "said"), [(0.01, "supported"), (-0.01, "not_supported"), (0.003, "inconclusive")]
-)
+@pytest.mark.parametrize(("mean", "said"), [(0.01, "supported"), (-0.01, "not_supported"), (0.003, "inconclusive")])
 def test_right_shift(mean, said):
     assert words("RC1", of_lab(embeddings=embeddings(("cosine_mean", mean, 0.001))))["right shift"] == said
 
@@ -253,9 +250,7 @@ def test_same_token(value, said):
 
 @pytest.mark.parametrize(("wider", "said"), [(0.02, "supported"), (-0.02, "not_supported"), (0.003, "inconclusive")])
 def test_unembedding_wider(wider, said):
-    rows = embeddings(
-        ("cosine_spread", 0.02, 0.001), ("cosine_spread", 0.02 + wider, 0.001, "m0", "unembed.W_U")
-    )
+    rows = embeddings(("cosine_spread", 0.02, 0.001), ("cosine_spread", 0.02 + wider, 0.001, "m0", "unembed.W_U"))
     assert words("RC13", of_lab(embeddings=rows))["unembedding wider"] == said
 
 
@@ -263,11 +258,11 @@ def test_tied_models_refuse_the_unembedding():
     assert set(words("RC13", of_lab()).values()) == {"not_testable"}
 
 
-@pytest.mark.parametrize(
-    ("share", "said"), [(0.001, "supported"), (0.2, "not_supported"), (0.0228, "inconclusive")]
-)
+@pytest.mark.parametrize(("share", "said"), [(0.001, "supported"), (0.2, "not_supported"), (0.0228, "inconclusive")])
 def test_pairs(share, said):
-    pairs = tuple(PairCosine(w, 0.1, Estimate(s, s * 0.9, s * 1.1, 100_000)) for w, s in [("a–b", 1e-4), ("c–d", share)])
+    pairs = tuple(
+        PairCosine(w, 0.1, Estimate(s, s * 0.9, s * 1.1, 100_000)) for w, s in [("a–b", 1e-4), ("c–d", share)]
+    )
     assert words("RC14", of_lab(relations=(Relations("m0", 512, None, None, None, pairs),)))["pairs"] == said
 
 
@@ -322,7 +317,11 @@ def test_published_rows():
     assert words("RC2", evidence)[PUBLISHED] == "inconclusive"
     assert words("RC8", evidence)[f"inference ({PUBLISHED})"] == "not_supported"
     budget = judged("RC12", evidence)[PUBLISHED]
-    assert budget.verdict == "not_supported" and "Phi 2 22 %" in budget.sentence and "TinyLlama 1.1B 13 %" in budget.sentence
+    assert (
+        budget.verdict == "not_supported"
+        and "Phi 2 22 %" in budget.sentence
+        and "TinyLlama 1.1B 13 %" in budget.sentence
+    )
 
 
 def test_every_claim_says_something_of_an_empty_lab(tmp_path):

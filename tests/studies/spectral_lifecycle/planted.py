@@ -24,7 +24,15 @@ RECIPE = {
 }
 
 
-def unit(kind: str, layers: int = 12, name: str = "", seeds: int = 3, height: float = 0.3, noise: float = 0.01) -> Unit:
+def unit(
+    kind: str,
+    layers: int = 12,
+    name: str = "",
+    seeds: int = 3,
+    height: float = 0.3,
+    noise: float = 0.01,
+    centre: float = 0.45,
+) -> Unit:
     """kind: wave (all matrices follow the two-timescale model), asymmetric (queries and keys alone do), together (no
     delay, depth orders only the timescale: M4), uneven (all fall at once, late layers much further), or noise
     (every layer falls as it likes)."""
@@ -32,7 +40,7 @@ def unit(kind: str, layers: int = 12, name: str = "", seeds: int = 3, height: fl
     x, t = (np.arange(layers) + 0.5) / layers, STEPS[:, None].astype(float)
     start = np.zeros(layers)
     even = fall(t, np.full(layers, 1.0), start + 50, 60.0)
-    alpha = settle(t, 0.1, bump(x, 0.2, height, 0.45, 0.25), 300.0)
+    alpha = settle(t, 0.1, bump(x, 0.2, height, centre, 0.25), 300.0)
     flat = settle(t, 0.1, np.full(layers, 0.2), 300.0)
     wave = fall(t, 1.0 + 0.8 * x, 50 + 300 * x, 60.0)
     u, shape = {

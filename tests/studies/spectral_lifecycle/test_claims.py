@@ -88,6 +88,17 @@ def test_ladders():
     assert words(profile.moves_up, *ladder[:3]) == {"": "not_testable"}
 
 
+def test_a_vertex_that_moves_up():
+    """Four depths are the fewest whose permutations allow p < 0.05 (1/24); three give 1/6 at best."""
+    depths = (12, 16, 20, 24)
+    moving = [unit("wave", L, noise=0.003, centre=0.6 - 0.01 * L) for L in depths]
+    assert words(profile.moves_up, *moving) == {"": "supported"}
+    assert words(profile.moves_up, *moving[:3]) == {"": "inconclusive"}
+    assert words(profile.moves_up, *[unit("wave", L, noise=0.003, centre=0.3 + 0.01 * L) for L in depths]) == {
+        "": "not_supported"
+    }
+
+
 def test_importance_and_pruning():
     good, noise = [model("good", 20), model("good", 26)], [model("noise", 20), model("noise", 26)]
     for judge in (importance.predicts, pruning.beats_last, pruning.gap):

@@ -79,10 +79,12 @@ def of_lab(
     step: int | None = None,
     change: Callable[[np.ndarray], np.ndarray] | None = None,
     count: int = REPLICATES,
+    errors_of: tuple[Series, float] | None = None,
 ) -> Series:
     """The series of a variable at `resid_pre` of block 0 and `resid_post` of all, from a lab; `change` (np.log) first.
 
-    Resampled by groups of prompts where the lab holds them, else by standard errors. Raises Refusal(too_small) if a
+    Resampled by groups of prompts where the lab holds them, else by standard errors. `errors_of` names a series whose
+    deviations, times a factor, serve a variable that has no error of its own. Raises Refusal(too_small) if a
     state is missing or refused, or has no error at all.
     """
     here = (pl.col("run") == run) & (pl.col("step").eq_missing(pl.lit(step, pl.Int64))) & (pl.col("setting") == setting)
@@ -104,6 +106,9 @@ def of_lab(
     if groups["state"].to_list() == states and len({len(y) for y in groups["y"]}) == 1:
         left_out = change(np.array(groups["y"].to_list()).T)
         return from_left_out(variable, values, left_out, rng, count)
+    if errors_of is not None and standing["stderr"].null_count():
+        like, factor = errors_of
+        return Series(variable, values, values + factor * (like.replicates - like.values), like.joint)
     if standing["stderr"].null_count():
         raise Refusal(Flag.too_small, f"{variable} has no error at some states")
     # To first order, the error after `change`.

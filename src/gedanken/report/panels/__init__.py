@@ -5,6 +5,7 @@ from gedanken.report.panels import (
     asymmetry,
     circle,
     compare,
+    critical_depths,
     curves,
     density,
     depth,
@@ -18,6 +19,7 @@ from gedanken.report.panels import (
     phases,
     pruning,
     relations,
+    sparsity_parts,
     sphere,
     staircase,
     steps,
@@ -38,6 +40,7 @@ def panels(data: Data) -> list[Panel]:
     shown = {quantity for panel in made if panel.table == "curves" for quantity in panel.quantities}
     made.insert(8, curves.panel(data, shown))
     made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases, packing)] + made
+    made = [module.panel(data) for module in (sparsity_parts, critical_depths)] + made
     made = [module.panel(data) for module in (wave, gradient, asymmetry, timescales, importance, pruning)] + made
     stepped = data.values["step"].n_unique() > 1
     several = len(data.runs) > 1

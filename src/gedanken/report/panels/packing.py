@@ -19,10 +19,9 @@ def chart() -> alt.LayerChart:
                   legend=alt.Legend(orient="top", symbolType="circle", columns=7)),
     )  # fmt: skip
     dashes = alt.Scale(domain=list(LINES), range=list(LINES.values()))
-    key = alt.Legend(orient="top", symbolType="stroke", symbolSize=600, title="line", columns=3)
     return alt.layer(
         base.transform_filter(alt.FieldOneOfPredicate("kind", list(LINES))).mark_line(strokeWidth=1.6).encode(
-            alt.StrokeDash("kind:N", scale=dashes, legend=key), tooltip=tooltip("number:N:d", "kind:N", "label:N:form")
+            alt.StrokeDash("kind:N", scale=dashes, legend=None), tooltip=tooltip("number:N:d", "kind:N", "label:N:form")
         ),
         base.transform_filter("substring(datum.kind, 0, 6) == 'packed'").mark_point(
             filled=True, size=70, opacity=1

@@ -14,7 +14,7 @@ def chart() -> alt.LayerChart:
     count = alt.X(
         "number:Q",
         title="layers removed [count]",
-        axis=alt.Axis(tickMinStep=1, format="d"),
+        axis=alt.Axis(values=list(range(33)), format="d"),
         scale=alt.Scale(nice=False, padding=14),
     )
     value = alt.Y(
@@ -28,7 +28,7 @@ def chart() -> alt.LayerChart:
     colour = alt.Color(
         "group:N",
         scale=alt.Scale(range="category", domain=RULES),
-        legend=alt.Legend(orient="top", title=None, columns=3, symbolType="stroke"),
+        legend=alt.Legend(orient="top", title=None, columns=2, symbolType="stroke"),
     )
     tip = tooltip("group:N:rule", "number:Q:removed", "y:Q:loss increase", "low:Q:95 % from", "high:Q:95 % to")
     random = base.transform_filter("datum.kind == 'random'")
@@ -52,7 +52,7 @@ def panel(data: Data) -> Panel:
         id="pruning",
         title="Pruning by every rule",
         question="Which layers can be spared, and is a rule better than chance?",
-        caveat="`last` removes the final layer, which the other rules protect. Nothing was trained after the removal.",
+        caveat="The rule last removes the final layer, which the other rules protect. Nothing was trained after the removal.",
         references=("liu2026lifecycle", "men2024shortgpt", "gromov2024unreasonable"),
         table="pictures",
         charts=({"linear": chart().to_dict()},),

@@ -7,6 +7,8 @@ from gedanken.report.data import Data
 from gedanken.report.panels.base import ROWS, Control, Panel, Y, tooltip
 from gedanken.report.particles import of_pictures
 
+SAID = "'ε = ' + format(datum.y, '.3~r') + '  (dashed: random ' + format(datum.low, '.3~r') + ')'"
+
 
 def chart() -> alt.LayerChart:
     """A line from 0 to each cosine with the token's text at its axis; upright: ε, dashed: that of a random table."""
@@ -18,13 +20,15 @@ def chart() -> alt.LayerChart:
     )  # fmt: skip
     edge = alt.Chart(ROWS).transform_filter("isValid(datum.y)").transform_aggregate(
         y="max(y)", low="max(low)", groupby=["kind"]
-    ).transform_calculate(text="'ε = ' + format(datum.y, '.3~r')")  # fmt: skip
+    ).transform_calculate(text=SAID)  # fmt: skip
     return alt.layer(
-        base.mark_rule(strokeWidth=2, opacity=0.45).encode(alt.X("x:Q", title=Y), x2=alt.datum(0)),
-        base.mark_point(filled=True, size=80, opacity=1).encode(x="x:Q"),
+        base.mark_rule(style="error").encode(alt.X("x:Q", title=Y), x2=alt.datum(0)),
+        base.mark_point(style="measured-point", filled=True, size=80, opacity=1).encode(x="x:Q"),
         edge.mark_rule(style="mark-rule").encode(x="y:Q"),
         edge.mark_rule(style="null-line").encode(x="low:Q"),
-        edge.mark_text(style="label", align="left", dx=4, dy=-8).encode(x="y:Q", y=alt.value(0), text="text:N"),
+        edge.mark_text(style="label", align="right", dy=-10).encode(
+            x=alt.value("width"), y=alt.value(0), text="text:N"
+        ),
         height=alt.Step(26),
     )  # fmt: skip
 

@@ -22,8 +22,8 @@ def chart() -> alt.LayerChart:
     tilt = alt.param(name="tilt", value=20, bind=alt.binding_range(min=-90, max=90, step=2, name="tilt"))
     shown = (
         alt.Chart(ROWS)
-        .transform_filter("datum.number <= frame && datum.number > frame - 4")
-        .transform_calculate(facing=FACING, age="frame - datum.number")
+        .transform_filter("datum.low <= frame && (frame < datum.high || datum.low > frame - 4)")
+        .transform_calculate(facing=FACING, age="frame < datum.high ? 0 : frame - datum.low")
     )
     fading = alt.Opacity("age:Q", scale=alt.Scale(domain=[0, 3], range=[0.95, 0.08]), legend=None)
     spot = shown.encode(

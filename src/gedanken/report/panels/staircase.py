@@ -15,10 +15,13 @@ def chart(scale: str) -> alt.LayerChart:
     levels = base.transform_filter("datum.kind == 'level'")
     return alt.layer(
         levels.mark_rule(style="null-line"),
-        levels.mark_text(style="label-muted", align="left", dx=6, dy=-9).encode(x=alt.value(0), text="label:N"),
+        levels.transform_filter("datum.group == 'ahead'")
+        .mark_text(style="label-muted", align="left", dx=6, dy=-9).encode(x=alt.value(0), text="label:N"),
+        levels.transform_filter("datum.group == 'reached'")
+        .mark_text(style="label-muted", align="right", dx=-4, dy=9).encode(x=alt.value("width"), text="label:N"),
         line.mark_line(style="measured", strokeWidth=2.75).encode(tooltip=tooltip("time:Q", "y:Q:energy")),
         height=360,
-    )
+    )  # fmt: skip
 
 
 def panel(data: Data) -> Panel:

@@ -68,10 +68,14 @@ def step_of_sparsity(model: Model) -> Judgement:
     if refused := gate(model, part, *VARIANTS, "Ω_MA"):
         return refused
     raw, other, without = (model.get(name) for name in (RAW, STANDARDISED, WITHOUT))
-    p = corrected({k: v for name in (RAW, STANDARDISED, WITHOUT) for k, v in step_nulls(model, name).items()})
+    # A null can only do as much as a step that is there.
+    stepping = [name for name in (RAW, STANDARDISED, WITHOUT) if is_step(model.get(name))] or [RAW]
+    p = corrected({k: v for name in stepping for k, v in step_nulls(model, name).items()})
     share = massive_share(model)
     facts = {"n": model.rows, "against": told(p)}
-    step = dict(zip(("effect", "low", "high"), step_of(without), strict=True), quantity="step of Ω_−16 over depth", **facts)
+    step = dict(
+        zip(("effect", "low", "high"), step_of(without), strict=True), quantity="step of Ω_−16 over depth", **facts
+    )
     said = f"R²_MA {share[0]:.2f} ({share[1]:.2f}–{share[2]:.2f}). " if share else "R²_MA undefined. "
     said += f"{_shapes(model, VARIANTS)}. {model.footing}"
     if is_step(raw):
@@ -184,7 +188,11 @@ def step_of_dimension(model: Model) -> Judgement:
     if steps[0][1] > 0 or steps[1][1] > 0:
         rising = [name for name, step in zip(names, steps, strict=True) if step[1] > 0]
         return Judgement(
-            Verdict.not_supported, f"{' and '.join(rising)} rises with depth. {said}", "contradicted", part=part, **facts
+            Verdict.not_supported,
+            f"{' and '.join(rising)} rises with depth. {said}",
+            "contradicted",
+            part=part,
+            **facts,
         )
     if flat := _inside(steps[0], FLAT_LOG):
         return Judgement(Verdict.not_supported, f"{flat} {said}", "contradicted", part=part, **facts)
@@ -198,7 +206,9 @@ def step_of_dimension(model: Model) -> Judgement:
     if missing := needed_nulls(model, "N1", "N2"):
         return not_testable(f"{missing} {said}", part, "null runs missing")
     if not _together(*profiles, model.get(WITHOUT)) or not all(map(_met, profiles)):
-        return unresolved(f"Both fall in one layer, but not where Ω_−16 changes and {TARGET} is met. {said}", part, **facts)
+        return unresolved(
+            f"Both fall in one layer, but not where Ω_−16 changes and {TARGET} is met. {said}", part, **facts
+        )
     return Judgement(Verdict.supported, f"Both fall in one layer, where Ω_−16 steps. {said}", "step within resolution",
                      part=part, **facts)  # fmt: skip
 

@@ -1,8 +1,10 @@
 """Evidence: for every model of a lab its variables over depth, and the same of its null runs."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ VARIANTS = (RAW, STANDARDISED, WITHOUT, WHITENED)
 
 Source = tuple[str, str, dict[str, Any], str]
 """Instrument, variable, fields other than default, and what is done to the value: "", "ln" or "Ω"."""
+
+HALF = ", n/2"
 
 SERIES: Mapping[str, Source] = {
     RAW: ("hoyer_sparsity", "hoyer_sparsity", {}, "Ω"),
@@ -49,19 +53,34 @@ NULL_WORDS = {"random": "N1", "shuffled": "N2", "unigram": "N2"}
 """Null runs, by the word that names them in the run's configuration, and the specification's number."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Profile:
-    """One variable over depth, with its place and shape; either may be refused."""
+    """One variable over depth; its place and its shape, either of which may be refused, are worked out when asked for."""
 
     series: Series
-    located: Located | Refusal
-    judged: Judged | Refusal
+
+    @cached_property
+    def located(self) -> Located | Refusal:
+        try:
+            return locate(self.series)
+        except Refusal as refusal:
+            return refusal
+
+    @cached_property
+    def judged(self) -> Judged | Refusal:
+        try:
+            return judge(self.series, np.random.default_rng(1))
+        except Refusal as refusal:
+            return refusal
 
     @property
     def place(self) -> str:
         """`0.43 (0.40–0.47)`, or why there is no depth."""
-        if isinstance(self.located, Refusal) or not self.located.agree:
+        if isinstance(self.located, Refusal):
             return "no located depth"
+        if not self.located.agree:
+            three = (f"{name} {self.located.places[name].depth:.2f}" for name in ("increment", "logistic", "levels"))
+            return f"no located depth ({', '.join(three)})"
         place, blocks = self.located.places["logistic"], self.located.places["logistic"].blocks
         return f"{place.depth:.2f} ({place.low / blocks:.2f}–{place.high / blocks:.2f})"
 
@@ -119,9 +138,7 @@ class Model:
 
     @property
     def footing(self) -> str:
-        return (
-            f"{self.depths}. {self.rows:,} tokens, {self.excluded:,} at first positions left out; null runs: {self.ran}."
-        )
+        return f"{self.depths}. {self.rows:,} tokens, {self.excluded:,} at first positions left out; null runs: {self.ran}."
 
 
 @dataclass
@@ -173,30 +190,26 @@ def _profiles(lab, run: str, dimension: int) -> dict[str, Profile | Refusal]:
     chosen = dict(SERIES)
     if dimension < 256:
         chosen["tail share"] = ("covariance_spectrum", "tail_share_tenth", {}, "")
-    return {name: _profile(lab, run, name, source, dimension) for name, source in chosen.items()}
+    found: dict[str, Profile | Refusal] = {}
+    for name, source in chosen.items():
+        whole = found.get(name.removesuffix(HALF)) if name.endswith(HALF) else None
+        found[name] = _profile(lab, run, name, source, dimension, whole)
+    return found
 
 
-def _profile(lab, run: str, name: str, source: Source, dimension: int) -> Profile | Refusal:
+def _profile(
+    lab, run: str, name: str, source: Source, dimension: int, whole: Profile | Refusal | None
+) -> Profile | Refusal:
     instrument, variable, fields, scale = source
     ceiling = hoyer.largest(dimension) if dimension > 1 else 1.0
     change: Callable | None = {"": None, "ln": np.log, "Ω": lambda s: ceiling * s}[scale]
+    # Half the prompts: errors √2 times as large.
+    errors = (whole.series, math.sqrt(2)) if isinstance(whole, Profile) else None
     try:
         # One seed for all: replicates of different variables then resample the same prompts.
-        series = of_lab(lab, run, variable, _setting(instrument, fields), np.random.default_rng(0), change=change)
+        series = of_lab(
+            lab, run, variable, _setting(instrument, fields), np.random.default_rng(0), change=change, errors_of=errors
+        )
     except Refusal as refusal:
         return refusal
-    return profile_of(Series(name, series.values, series.replicates, series.joint))
-
-
-def profile_of(series: Series) -> Profile:
-    """A series with its place and its shape."""
-
-    def tried(work):
-        try:
-            return work()
-        except Refusal as refusal:
-            return refusal
-
-    return Profile(
-        series, tried(lambda: locate(series)), tried(lambda: judge(series, np.random.default_rng(1)))
-    )
+    return Profile(replace(series, name=name))

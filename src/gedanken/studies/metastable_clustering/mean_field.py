@@ -14,7 +14,7 @@ BETA, TIME, STEPS = 5.0, 0.05, 24
 """Unnormalised attention for λ_3 t = 0.93, in 24 increments of the classical scheme: exact to 1e−9."""
 AMPLITUDE, PHASE = 0.05, 0.7
 """Start density (1 + 0.05 cos(3θ − 0.7))/2π."""
-SEEDS = 32
+SEEDS, SIZES = 32, (3_000, 10_000, 30_000, 100_000)
 
 
 def third_mode(angles: np.ndarray) -> complex:
@@ -59,15 +59,14 @@ def judge_law(found: Estimate, change: float) -> Judgement:
 def law(evidence: Evidence) -> Judgement:
     limit = evidence.once("MC1 quantiles", {"time": TIME}, quantile_modes, 2)
     target = complex(limit["real"], limit["imaginary"])
-    sizes = evidence.pick((3_000, 10_000, 30_000), (3_000, 10_000, 30_000, 100_000))
     squares = []
-    for n in sizes:
+    for n in SIZES:
         runs = evidence.experiment(
             f"MC1 random {n}", {"time": TIME}, range(SEEDS),
             lambda seed, n=n: {"distance": abs(third_mode(drawn(n, seed)) - target)}, n / 400,
         )  # fmt: skip
         squares.append(runs["distance"].to_numpy() ** 2)
-    logs = np.log(sizes) - np.mean(np.log(sizes))
+    logs = np.log(SIZES) - np.mean(np.log(SIZES))
 
     def statistic(strata: list[np.ndarray]) -> float:
         return float(logs @ [0.5 * np.log(part.mean()) for part in strata] / (logs @ logs))

@@ -22,7 +22,9 @@ BEYOND = (8192, 0.09)
 """The paper's own example at which its formula lies below what greedy choice guarantees."""
 
 
-def each(evidence: Evidence, judge: Callable[[str, pl.DataFrame, Evidence], Iterator[Judgement]]) -> Iterator[Judgement]:
+def each(
+    evidence: Evidence, judge: Callable[[str, pl.DataFrame, Evidence], Iterator[Judgement]]
+) -> Iterator[Judgement]:
     """The judgements on the nearly orthogonal models of each part: elsewhere a capacity is vacuous."""
     for part, models in evidence.models.items():
         near = models.filter(pl.col("epsilon") < NEAR_ORTHOGONAL)
@@ -79,46 +81,64 @@ def _count(log: float) -> str:
 
 
 def ranking(part: str, near: pl.DataFrame, evidence: Evidence) -> Iterator[Judgement]:
-    """RC9: whether the order of the models depends on the form or on the multiple of σ, and whether k is a bound."""
-    wide = dict(
-        evidence.embeddings.filter(
+    """RC9: whether the order of the models depends on the form or on the multiple of σ."""
+    wide = {
+        r["run"]: (r["value"], r["low"], r["high"])
+        for r in evidence.embeddings.filter(
             pl.col("variable") == "cosine_edge", pl.col("z") == 3, ~pl.col("centred"), pl.col("site") == SITE
-        ).select("run", "value").iter_rows()
-    )  # fmt: skip
+        ).iter_rows(named=True)
+    }
     rows = near.to_dicts()
-    has_wide = all(r["model"] in wide for r in rows)
-    ranks = {(form, 2): [_log_k(form, r) for r in rows] for form in ("full", "ratio")}
-    if has_wide:
-        ranks |= {
-            (form, 3): [FORMS[form].log_capacity(r["d"], wide[r["model"]]) for r in rows] for form in ("full", "ratio")
-        }
-    yield _judge_ranking(part, rows, ranks, has_wide)
+    edges = {"2σ": [(r["epsilon"], *_ends(r)) for r in rows]}
+    if all(r["model"] in wide for r in rows):
+        edges["3σ"] = [wide[r["model"]] for r in rows]
+    counts = {
+        (form, label): np.array(
+            [[FORMS[form].log_capacity(r["d"], e) for e in found] for r, found in zip(rows, told, strict=True)]
+        )
+        for form in ("full", "ratio") for label, told in edges.items()
+    }  # fmt: skip
+    yield _judge_ranking(f"comparison ({part})", rows, counts, "3σ" in edges)
 
 
-def _judge_ranking(part: str, rows: list[dict], ranks: dict, has_wide: bool) -> Judgement:
-    part = f"comparison ({part})"
-    told = [estimate(r["d"], r["epsilon"], r["low"], r["high"]) for r in rows]
+def _judge_ranking(part: str, rows: list[dict], counts: dict[tuple, np.ndarray], has_wide: bool) -> Judgement:
+    """`counts`: ln k of each model with the ends of its interval, by form and multiple of σ.
+
+    Refuted by two models whose intervals are apart in opposite orders; undecided where only their values swap.
+    """
     spread = ", ".join(
         f"{r['model']} {number(e.log10_k)} ({number(e.log10_excess)} above random; ln(k/d): "
         f"{number(_log_k('ratio', r) / LN10)})"
-        for r, e in zip(rows, told, strict=True)
+        for r, e in ((r, estimate(r["d"], r["epsilon"], *_ends(r))) for r in rows)
     )
     if len(rows) < 3:
-        return not_testable(f"An order of models needs three that are nearly orthogonal; log₁₀ k: {spread}.", part, "too few")
-    orders = {key: tuple(np.argsort(values)) for key, values in ranks.items()}
-    first = ranks["full", 2]
-    agreement = min(float(stats.kendalltau(first, values).statistic) for values in ranks.values())
-    same = len(set(orders.values())) == 1
+        return not_testable(
+            f"An order of models needs three that are nearly orthogonal; log₁₀ k: {spread}.", part, "too few"
+        )
+    first = counts["full", "2σ"][:, 0]
+    agreement = min(float(stats.kendalltau(first, found[:, 0]).statistic) for found in counts.values())
     fields = ("least Kendall τ between forms and multiples of σ [1]", agreement, None, None, len(rows),
               "the other form" + ("; μ + 3σ" if has_wide else ""), part)  # fmt: skip
-    if not same:
-        return Judgement(Verdict.not_supported, f"The order depends on the form. log₁₀ k: {spread}.", "refuted", *fields,
-                         "a counterexample among these models")  # fmt: skip
-    if not has_wide:
-        return Judgement(Verdict.inconclusive, f"Both forms give one order; ε at 3σ is not known. log₁₀ k: {spread}.",
-                         "undecided", *fields)  # fmt: skip
+    above = [found[:, None, 1] > found[None, :, 2] for found in counts.values()]
+    swapped = sorted({
+        tuple(sorted((rows[i]["model"], rows[j]["model"])))
+        for one in above for other in above for i, j in np.argwhere(one & other.T)
+    })  # fmt: skip
+    if swapped:
+        pairs = named(f"{one} with {other}" for one, other in swapped)
+        return Judgement(Verdict.not_supported, f"The order depends on the form: {pairs} change places. log₁₀ k: {spread}.",
+                         "refuted", *fields, "a counterexample among these models")  # fmt: skip
+    if agreement < 1 or not has_wide:
+        why = "Models change places within their intervals" if agreement < 1 else "Both forms give one order"
+        missing = "" if has_wide else "; ε at 3σ is not known"
+        return Judgement(Verdict.inconclusive, f"{why}{missing}. log₁₀ k: {spread}.", "undecided", *fields)
     return Judgement(Verdict.supported, f"Both forms and both multiples give one order. log₁₀ k: {spread}.", "supported",
                      *fields, "an order of the models at hand")  # fmt: skip
+
+
+def _ends(row: dict) -> tuple[float, float]:
+    """The interval of ε, or ε itself where it has none."""
+    return tuple(row["epsilon"] if row[end] is None else row[end] for end in ("low", "high"))
 
 
 def bound(evidence: Evidence) -> Judgement:
@@ -162,7 +182,7 @@ def budget(part: str, near: pl.DataFrame, evidence: Evidence) -> Iterator[Judgem
     found = []
     for r in near.iter_rows(named=True):
         tables = 1 if r["tied"] or r["tied"] is None else 2
-        e = estimate(r["d"], r["epsilon"], r["low"] or r["epsilon"], r["high"] or r["epsilon"])
+        e = estimate(r["d"], r["epsilon"], *_ends(r))
         taken = math.log10(tables * r["V"])
         null = taken - FORMS["full"].log_capacity(r["d"], null_edge(r["d"])) / LN10
         found.append((10 ** (taken - e.log10_k), 10 ** (taken - e.high), 10 ** (taken - e.low), r["model"], 10**null))

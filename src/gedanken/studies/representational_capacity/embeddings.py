@@ -102,7 +102,9 @@ def judge_gap(part: str, models: pl.DataFrame) -> Judgement:
     if models.is_empty():
         return not_testable(SCAN, part)
     gap = class_gap(models)
-    sides = f"{len(gap.near)} below {NEAR_ORTHOGONAL}, {len(gap.far)} above {NOT_NEAR_ORTHOGONAL}, {len(gap.gap)} between"
+    sides = (
+        f"{len(gap.near)} below {NEAR_ORTHOGONAL}, {len(gap.far)} above {NOT_NEAR_ORTHOGONAL}, {len(gap.gap)} between"
+    )
     share = wilson(len(gap.gap), len(models))
     fields = (f"share of models in the gap of raw ε, {NEAR_ORTHOGONAL} to {NOT_NEAR_ORTHOGONAL} [1]", share.value,
               share.low, share.high, len(models), "ε in units of a random table's")  # fmt: skip
@@ -183,7 +185,10 @@ def judge_width(part: str, models: pl.DataFrame, rng: np.random.Generator) -> Ju
     told = [against_rule(row["spearman_low"], row["spearman_high"], most=0.0) for row in rows]
     agreed = len(rows) == 2 and len(set(told)) == 1
     verdict = told[0] if agreed else Verdict.inconclusive
-    whole, families = rows[0], [row for name, row in table.items() if name not in ("all", "without the published exclusions")]
+    whole, families = (
+        rows[0],
+        [row for name, row in table.items() if name not in ("all", "without the published exclusions")],
+    )
     flatter = whole["slope_low"] > NULL_SLOPE
     said = [
         f"{row['variant']}: r {number(row['pearson'])} ({interval(row['pearson_low'], row['pearson_high'])}, p "

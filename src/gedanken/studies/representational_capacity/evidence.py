@@ -118,7 +118,9 @@ def _measured(lab: Lab, runs: tuple[str, ...]) -> pl.DataFrame:
 def _embeddings(lab: Lab, measured: pl.DataFrame) -> pl.DataFrame:
     address = ["run", "step", "site", "variable", "setting"]
     shuffles = lab.nulls.filter(pl.col("null") == "coordinate_shuffle").select(*address, shuffled="median").collect()
-    rows = measured.filter(pl.col("site").is_in([SITE, UNEMBEDDING])).join(shuffles, on=address, how="left", nulls_equal=True)
+    rows = measured.filter(pl.col("site").is_in([SITE, UNEMBEDDING])).join(
+        shuffles, on=address, how="left", nulls_equal=True
+    )
     return rows.select(pl.col(name).cast(kind) for name, kind in EMBEDDING_COLUMNS.items()).sort("run", "variable")
 
 
@@ -146,5 +148,3 @@ def _residual(lab: Lab, measured: pl.DataFrame) -> pl.DataFrame:
 def null_edge(d: int) -> float:
     """ε₀ = 2/√d of a random table."""
     return 2 / math.sqrt(d)
-
-

@@ -10,7 +10,7 @@ from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
 from gedanken.studies.representational_capacity.embeddings import SCAN
 from gedanken.studies.representational_capacity.evidence import LAB, UNEMBEDDING, Evidence, null_edge
 from gedanken.studies.representational_capacity.tables import ANALOGY, EXPECTED, Relations
-from gedanken.studies.representational_capacity.wording import WORDS, against_rule, all_of, named, with_interval
+from gedanken.studies.representational_capacity.wording import WORDS, against_rule, all_of, named
 
 WIDER = 4
 """RC13: standard errors by which the unembedding's spread must exceed the embedding's."""
@@ -29,7 +29,8 @@ def judge_same_token(relations: tuple[Relations, ...], missing: str) -> Judgemen
                             "refused")  # fmt: skip
     scaled = [(abs(r.same_token.value) / null_edge(r.d), r) for r in untied]
     told = [
-        against_rule(r.same_token.low / null_edge(r.d), r.same_token.high / null_edge(r.d), -1.0, 1.0) for _, r in scaled
+        against_rule(r.same_token.low / null_edge(r.d), r.same_token.high / null_edge(r.d), -1.0, 1.0)
+        for _, r in scaled
     ]
     verdict = all_of(told)
     _, worst = max(scaled, key=lambda pair: pair[0])

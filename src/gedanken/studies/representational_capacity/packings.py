@@ -67,7 +67,8 @@ def judge_random(part: str, random: pl.DataFrame, trials: int, rng: np.random.Ge
         # the oracle is a function of (d, k), so it is drawn along with the cells
         drawn = part.join(both.select("d", "k", "oracle").unique(["d", "k"]), on=["d", "k"], how="left")
         twin = drawn.select("d", "k", epsilon="oracle")
-        return [fit(part, "jl").parameters["C"] / fit(twin, "jl").parameters["C"] - 1, fit(part, "jl").errors.mape]
+        drawn_fit = fit(part, "jl")
+        return [drawn_fit.parameters["C"] / fit(twin, "jl").parameters["C"] - 1, drawn_fit.errors.mape]
 
     ends = np.percentile(resampled(random, apart, rng, draws), ENDS, axis=0)
     effect = found.parameters["C"] / law.parameters["C"] - 1

@@ -4,13 +4,10 @@ import polars as pl
 
 from gedanken.analysis.wording import count, number
 from gedanken.studies.base import Claim, Judgement, not_testable
-from gedanken.studies.representational_capacity.evidence import Evidence
 from gedanken.studies.representational_capacity.wording import WORDS, against_rule, all_of
 
 LEAST, MOST = 0.5, 2.0
-NEEDED = (
-    "It needs a model scanned twice, its weights and on a text: gedanken scan MODEL, and gedanken scan MODEL --text stdlib."
-)
+NEEDED = "It needs a model scanned twice, its weights and on a text: gedanken scan MODEL, and gedanken scan MODEL --text FILE."
 
 
 def judge_residual(residual: pl.DataFrame) -> Judgement:
@@ -47,7 +44,11 @@ def _beside(part: pl.DataFrame) -> str:
     """The twin's ε and that on shuffled tokens, in the embedding's units."""
     base, layers = part["base"][0], count(len(part), "layer")
     shuffled = part["shuffled"].drop_nulls()
-    also = f", on shuffled tokens {number(shuffled.min() / base)} to {number(shuffled.max() / base)}" if len(shuffled) else ""
+    also = (
+        f", on shuffled tokens {number(shuffled.min() / base)} to {number(shuffled.max() / base)}"
+        if len(shuffled)
+        else ""
+    )
     return f" over {layers} (twin {number(part['null'].median() / base)}{also})"
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from gedanken.analysis.layer_series import of_weights
 from gedanken.measurements.store import Lab
 from gedanken.status import Failure
 from gedanken.studies.base import Progress
@@ -43,6 +44,7 @@ class Evidence:
 
 def gather(lab: Lab, runs: tuple[str, ...], settings: Mapping[str, Any], progress: Progress | None) -> Evidence:
     """Everything about these runs. Raises Failure if nothing of the study can be judged on them."""
+    runs = of_weights(runs)
     found, said = units(lab, runs)
     plain = tuple(unit for unit in found if not unit.recipe.get("arm"))
     evidence = Evidence(

@@ -13,6 +13,7 @@ from gedanken.experiment.prune import SPECTRAL, measured
 from gedanken.experiment.pruned_loss import BY_PROMPT, SITE
 from gedanken.measurements.store import Lab, digest
 from gedanken.status import Failure
+from gedanken.studies.spectral_lifecycle.units import OURS, of_a_run
 
 ENDING = "-pruned"
 Layers = tuple[int, ...]
@@ -73,8 +74,10 @@ class Pruned:
 
 def pruned(lab: Lab, runs: Iterable[str]) -> Iterator[Pruned]:
     """The pruned models among the runs. Those whose whole loss is not in the lab yet are left out."""
-    about = lab.runs.filter(pl.col("run").is_in(list(runs)), pl.col("run").str.ends_with(ENDING)).collect()
-    for run, architecture in about.select("run", "architecture").iter_rows():
+    every = lab.runs.filter(pl.col("run").is_in(list(runs))).collect()
+    trained = set(every.filter(pl.col("source") == "training")["run"])
+    about = every.filter(pl.col("run").str.ends_with(ENDING))
+    for run, source, architecture in about.select("run", "source", "architecture").iter_rows():
         losses = _losses(lab, run)
         if () not in losses:
             continue
@@ -92,7 +95,8 @@ def pruned(lab: Lab, runs: Iterable[str]) -> Iterator[Pruned]:
         for by, count, layers in rows.select("by", "remove", "layers").iter_rows():
             removals.setdefault((by, count), []).append(tuple(layers))
         sets = {key: tuple(found) for key, found in removals.items()}
-        yield Pruned(run, architecture or "unknown", len(scores["rank_exponent"]), losses, sets, scores)
+        family = OURS if of_a_run(source, trained) else architecture or "unknown"
+        yield Pruned(run, family, len(scores["rank_exponent"]), losses, sets, scores)
 
 
 def _losses(lab: Lab, run: str) -> dict[Layers, np.ndarray]:

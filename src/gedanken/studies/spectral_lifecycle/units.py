@@ -6,9 +6,10 @@ Series are seed × part × step × layer of the attention matrices (spectral-lif
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from gedanken.status import Refusal
 EVERY = 25
 """Steps between the snapshots that verdicts use [@liu2026lifecycle]."""
 MATRICES = (*ATTENTION, "W_gate", "W_in", "W_out")
+OURS = "trained here"
+"""The family of all models that this program trained."""
 OTHER_FRACTIONS = (0.1, 0.3)
 """Shares of the spectrum in the robustness settings of the rank exponent."""
 _NOT_THE_UNIT = ("seed", "control", "threads", "device")
@@ -118,18 +121,24 @@ def units(lab: Lab, runs: Iterable[str]) -> tuple[list[Unit], list[str]]:
     about = lab.runs.filter(pl.col("run").is_in(list(runs))).collect()
     rows = _rows(lab, about["run"].to_list())
     groups: dict[str, list[tuple[str, dict]]] = defaultdict(list)
+    trained = set(about.filter(pl.col("source") == "training")["run"])
     families, said = {}, []
     for run, source, architecture, text in about.select("run", "source", "architecture", "configuration").iter_rows():
         recipe = json.loads(text) if source == "training" and text else {}
         why = _unfit(run, recipe, rows.get(run))
-        if why:
-            said += [why] if why != "empty" else []
+        if why or of_a_run(source, trained):
+            said += [why] if why and why != "empty" else []
             continue
         key = unit_key(recipe) if recipe else run
-        families[key] = "trained here" if recipe else architecture or "unknown"
+        families[key] = OURS if recipe else architecture or "unknown"
         groups[key].append((run, recipe))
     found = {key: _unit(lab, key, members, rows, families[key]) for key, members in groups.items()}
     return _with_controls({key: unit for key, unit in found.items() if unit is not None}), said
+
+
+def of_a_run(source: str | None, trained: Collection[str]) -> bool:
+    """Whether a source is a checkpoint (RUN/step-001000) of one of these training runs."""
+    return bool(source) and Path(source).parent.name in trained
 
 
 def unit_key(recipe: Mapping[str, Any]) -> str:

@@ -56,8 +56,10 @@ def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
         f"{front.lag.value:.0f} steps after the first; a travelling model beats the one without travel by ΔAIC = {margin:.0f}."
         f"{_controls(unit)}"
     )
+    inner = fronts.kendall(front.arrivals[1:-1])
     if ordered and late and margin > AIC_MARGIN:
-        word = Word.positive
+        word = Word.positive if inner > 0 else Word.undecided
+        said += "" if inner > 0 else f" The interior layers alone have τ_b = {inner:.2f}."
     elif ordered:
         word, said = Word.undecided, f"{said} Ordered, not shown to travel."
     else:
@@ -67,7 +69,7 @@ def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
         word,
         said,
         "τ_b of arrival with layer [1]",
-        Estimate(front.tau.value, tau.low, tau.high),
+        Estimate(front.tau.value, max(tau.low, -1.0), min(tau.high, 1.0)),
         len(unit.u),
         front.tau_p,
         "layers in random order; no-delay model M4",
@@ -109,7 +111,9 @@ def reversing(unit: Unit, evidence: Evidence) -> UnitVerdict:
         f"{end.value:.2f}; turn Z = {front.turn.value:.2f} (p = {front.turn_p:.2g})."
     )
     if front.turn.value > 0 and front.turn_p < LEVEL and math.isfinite(reversed_at) and end.high < 0:
-        word = Word.positive
+        inner = fronts.end_value(fronts.depth_gradient(fronts.smoothed(unit.u.mean(axis=0))[:, 1:-1]))
+        word = Word.positive if inner < 0 else Word.undecided
+        said += "" if inner < 0 else f" The interior layers alone end at {inner:.2f}."
     elif end.low > 0 and slope.high < 0:
         word, said = Word.undecided, f"{said} It is still falling: the run is too short (gedanken train --steps)."
     elif end.low > 0 and chance >= SURE:

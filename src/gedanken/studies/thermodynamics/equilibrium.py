@@ -68,15 +68,16 @@ def optimum(evidence: Evidence) -> Judgement:
     twins = [pair[0] for model, _ in found for pair in map(best, model.twins) if pair]
     random = t_interval(np.array(twins)) if len(twins) > 1 else None
     verdict, reason = Verdict.inconclusive, "undecided"
-    if len(values) >= evidence.needed and not beyond:
+    enough = evidence.enough([model for model, _ in found])
+    if enough and not beyond:
         if low > BAND or high < -BAND:
             verdict, reason = Verdict.not_supported, "refuted"
         elif _inside(low, high) and not (random and _inside(random.low, random.high)):
             verdict, reason = Verdict.supported, "supported"
-    few = f", and a verdict needs {evidence.needed}" if len(values) < evidence.needed else ""
-    of = "of documents" if len(values) == 1 else "of models"
+    few = "" if enough else f", and a verdict needs {evidence.needed} models"
+    of = "of documents" if len(values) == 1 else "of runs"
     return Judgement(
-        verdict, f"The loss is least at ln τ = {several(values.tolist())} ({len(values)} model{'s' * (len(values) > 1)}{few}; "
+        verdict, f"The loss is least at ln τ = {several(values.tolist())} ({len(values)} run{'s' * (len(values) > 1)}{few}; "
         f"interval {of}); the model's own temperature is ln τ = 0." + _told_random(found, twins)
         + (f" Beyond the temperatures tried: {', '.join(beyond)}." if beyond else ""),
         reason, "ln τ of least loss [1]", interval.value, *((low, high) if math.isfinite(low + high) else (None, None)),

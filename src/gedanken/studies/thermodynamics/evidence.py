@@ -35,6 +35,8 @@ class Model:
     at_bound: bool
     """Whether the temperature of least loss lies beyond those tried."""
     twins: tuple["Model", ...] = ()
+    source: str = ""
+    """What was run, whatever the text; empty stands for a source of its own."""
 
     @cached_property
     def last(self) -> pl.DataFrame:
@@ -59,6 +61,10 @@ class Evidence:
     """The models that are judged."""
 
     models: tuple[Model, ...]
+
+    def enough(self, judged: list[Model]) -> bool:
+        """Whether runs are of as many different models as a verdict needs: several texts do not make one model several."""
+        return len({model.source or model.run for model in judged}) >= self.needed
 
     @cached_property
     def needed(self) -> int:
@@ -86,7 +92,8 @@ def gather(lab: Lab, runs: tuple[str, ...], settings: Mapping[str, Any], progres
         row = about[name]
         configuration = json.loads(row["configuration"] or "{}")
         part = found.filter(pl.col("run") == name)
-        return Model(name, row["text_hash"] or "", configuration, part, name in bounded, twins)
+        source = (row["source"] or "").removesuffix(f" on {configuration.get('run_on')}")
+        return Model(name, row["text_hash"] or "", configuration, part, name in bounded, twins, source)
 
     def is_random(name: str, of: str) -> bool:
         row = about[name]

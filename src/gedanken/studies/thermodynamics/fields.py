@@ -55,7 +55,7 @@ def dipoles(evidence: Evidence) -> Judgement:
     inside = t_interval(np.array([share.inside for _, share in found]))
     random = [share.outside for model, _ in found for share in map(shares, model.twins) if share is not None]
     verdict, reason = Verdict.inconclusive, "undecided"
-    enough = len(found) >= evidence.needed
+    enough = evidence.enough([model for model, _ in found])
     if enough and outside.low >= OUTSIDE and not (random and np.mean(random) >= OUTSIDE):
         verdict, reason = Verdict.supported, "supported"
     elif enough and inside.low >= INSIDE:
@@ -70,7 +70,7 @@ def _judgement(
     few = (
         ""
         if enough
-        else f" A verdict needs {needed} models, and there {'is' if len(found) == 1 else 'are'} {len(found)}."
+        else f" A verdict needs {needed} models, and {len(found)} run{'s' * (len(found) > 1)} were judged."
     )
     twins = f" With random weights {np.mean(random):.0%} of the heads do." if random else ""
     limits = (
