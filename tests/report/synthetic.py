@@ -4,7 +4,6 @@ from dataclasses import make_dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import polars as pl
 
 from gedanken.measurements import schema
 

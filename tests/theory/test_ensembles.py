@@ -89,3 +89,15 @@ def test_spikes_in_closed_form():
 
 def test_power_law_values():
     assert np.allclose(ensembles.power_law_singular_values(4, 0.5) ** -2, [1, 2, 3, 4], rtol=1e-14)
+
+
+def test_singular_vectors_are_uniform():
+    """An entry of a Haar vector in ℝⁿ, squared, is Beta(1/2, (n−1)/2), and its sign is a fair coin."""
+    rng = np.random.default_rng(5)
+    entries = []
+    for _ in range(400):
+        u, _, vt = np.linalg.svd(ensembles.with_singular_values(np.array([3.0, 2.0, 1.0]), 6, 3, rng))
+        entries.append(u[0, 0] * np.sign(vt[0, 0]))
+    entries = np.array(entries)
+    assert stats.kstest(entries**2, stats.beta(0.5, 2.5).cdf).pvalue > 1e-3
+    assert stats.binomtest(int((entries > 0).sum()), 400).pvalue > 1e-3

@@ -29,7 +29,8 @@ SCORES = ("rank_exponent", "stable_rank", "frobenius_norm", "tail_exponent")
 def lifecycle_pictures(lab: Lab, runs: Iterable[str]) -> pl.DataFrame:
     """The rows of all pictures of these runs."""
     rows = [*_of_training(lab, list(runs)), *_of_pruning(lab, list(runs))]
-    return pl.DataFrame({name: [row.get(name) for row in rows] for name in PICTURE}, schema=PICTURE, strict=False).sort("run", "picture", maintain_order=True)
+    columns = {name: [row.get(name) for row in rows] for name in PICTURE}
+    return pl.DataFrame(columns, schema=PICTURE, strict=False).sort("run", "picture", maintain_order=True)
 
 
 def _of_training(lab: Lab, runs: list[str]) -> list[dict]:

@@ -27,12 +27,13 @@ def prune(
         bool, typer.Option("--every", help="All rules, 1, 2, 4, 6 and 8 layers, importance of each.")
     ] = False,
     lab: LabOption = "lab",
+    run: Annotated[str | None, typer.Option(help="Name of the run that is pruned (default: model and text).")] = None,
     report: Annotated[bool, typer.Option(help="Write report.html into the lab.")] = True,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove layers by a rule: the cost in loss and perplexity beside every baseline, and a model that loads again."""
-    from gedanken.experiment.prune import RULES, SEEDS
+    from gedanken.experiment.prune import EVERY, RULES, SEEDS
     from gedanken.experiment.prune import prune as measure
     from gedanken.measurements.store import Lab
 
@@ -41,10 +42,12 @@ def prune(
         return
     tables = Lab(lab)
     asked = {"by": tuple(RULES), "importance": True} if every else {"by": tuple(dict.fromkeys((by, *BASELINES)))}
-    counts = sorted({remove, *((1, 2, 4, 6, 8) if every else ())})
+    if every and remove not in EVERY:
+        raise typer.BadParameter(f"--every measures {', '.join(map(str, EVERY))} layers, so --remove is one of them")
+    extent = {"remove": None if every else (remove,), "greedy_to": remove if by == "greedy" else 4}
     with progress(f"pruning {model}", quiet or as_json) as update:
-        found = measure(model, text, tables, remove=counts, greedy_to=max(counts) if by == "greedy" else 4, seeds=SEEDS,
-                        prompts=prompts, context=context, progress=update, **asked)  # fmt: skip
+        found = measure(model, text, tables, seeds=SEEDS, prompts=prompts, context=context, run_name=run, progress=update,
+                        **extent, **asked)  # fmt: skip
     chosen = found.of(by, remove)
     if out is not None:
         found.write(chosen, out, model)

@@ -44,6 +44,9 @@ RULES = {
 """What decides which layers go. All but `last` keep the first and the last layer."""
 
 SPECTRAL = ("rank_exponent", "tail_exponent", "stable_rank", "frobenius_norm")
+EVERY = (1, 2, 4, 6, 8)
+"""Numbers of layers that are removed, up to half of those that may be (spectral lifecycle, §3.10)."""
+
 SEEDS = 5
 RESAMPLES = 2000
 
@@ -117,28 +120,31 @@ def prune(
     lab: Lab | str = "lab",
     *,
     by: Iterable[str] = tuple(RULES),
-    remove: Sequence[int] = (1, 2, 4, 6, 8),
+    remove: Sequence[int] | None = None,
     greedy_to: int = 4,
     seeds: int = SEEDS,
+    run_name: str | None = None,
     importance: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Pruning:
-    """Cost of removing `remove` layers by each rule `by`, measured into a lab; what the lab holds is not measured again.
+    """Cost of removing `remove` layers (EVERY, as far as half the interior) by each rule `by`, measured into a lab.
 
-    The spectral rules read the weights' run of the same model; a lab without it gets one. greedy goes no further than
-    `greedy_to`. options: of sources.running.Options (prompts, context …).
+    What the lab holds is not measured again. The spectral rules read the weights' run of the same model; a lab without it
+    gets one. greedy goes no further than `greedy_to`. run_name: the run that is pruned (by default from the names of model
+    and text). options: of sources.running.Options (prompts, context …).
     Raises Failure if the model cannot be run, a rule is unknown, or there are too few layers.
     """
     lab = lab if isinstance(lab, Lab) else Lab(lab)
     if unknown := set(by) - set(RULES):
         raise Failure(f"No rule is called {', '.join(sorted(unknown))}; there are {', '.join(RULES)}.")
-    source = RunningSource.of(model, text, **options)
+    source = RunningSource.of(model, text, run=run_name, **options)
     weights = source.models.run
     source = replace(source, run=f"{source.run}-pruned")
     snapshot = next(iter(source.snapshots()))
     losses = PrunedLoss(snapshot, lab)
-    chosen = _removals(losses, _scores(lab, model, weights, by), list(by), list(remove), greedy_to, seeds)
+    counts = list(remove or [count for count in EVERY if count <= (losses.layers - 2) // 2])
+    chosen = _removals(losses, _scores(lab, model, weights, by), list(by), counts, greedy_to, seeds)
     _follow(losses, len(chosen) + importance * losses.layers, progress)
     lab.record("runs", [make.run_row(source, 1)])
     lab.record("variables", _VARIABLES)

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 
 from gedanken.status import Failure
+from gedanken.theory.ensembles import with_singular_values
 
 ARMS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7")
 _OF_A_BLOCK = re.compile(r"layers\.(\d+)\.((?:attn|mlp)\.W_\w+)\.weight")
@@ -58,9 +59,9 @@ def made(arm: str, start: Matrix, end: Matrix, rng: np.random.Generator) -> Matr
     """One matrix of an arm, from its standard start and the trained matrix."""
     match arm:
         case "C1" | "C4":
-            return _haar(_spectrum(end), start.shape, rng)
+            return with_singular_values(_spectrum(end), *start.shape, rng)
         case "C2":
-            return _haar(_spectrum(end) * _norm(start) / _norm(end), start.shape, rng)
+            return with_singular_values(_spectrum(end) * _norm(start) / _norm(end), *start.shape, rng)
         case "C3":
             left, _, right = np.linalg.svd(end, full_matrices=False)
             return (left * _spectrum(start)) @ right
@@ -69,7 +70,7 @@ def made(arm: str, start: Matrix, end: Matrix, rng: np.random.Generator) -> Matr
         case "C6":
             return end
         case "C7":
-            return _haar(_spectrum(start), start.shape, rng)
+            return with_singular_values(_spectrum(start), *start.shape, rng)
     return start
 
 
@@ -86,16 +87,6 @@ def elsewhere(places: Mapping[str, re.Match], rng: np.random.Generator) -> dict[
         order = [names[i] for i in rng.permutation(len(names))]
         found |= dict(zip(order, order[1:] + order[:1], strict=True))
     return found
-
-
-def _haar(values: Float[np.ndarray, " r"], shape: tuple[int, int], rng: np.random.Generator) -> Matrix:
-    """A matrix with these singular values and Haar vectors: QR with the signs of R's diagonal made positive
-    [@mezzadri2007how, §5]."""
-    sides = []
-    for size in shape:
-        q, r = np.linalg.qr(rng.standard_normal((size, len(values))))
-        sides.append(q * np.sign(np.diag(r)))
-    return (sides[0] * values) @ sides[1].T
 
 
 def _array(tensor: torch.Tensor) -> Matrix:

@@ -56,6 +56,10 @@ def filled(panel: Panel, data: Data, chart: int, choices: dict) -> dict:
     if "facet" in specification:
         specification["columns"] = min(COLUMNS, rows["group"].n_unique())
         specification["spec"]["width"] = WIDTH // specification["columns"] - 20
+    elif "vconcat" in specification:
+        specification["background"] = "transparent"
+        for part in specification["vconcat"]:
+            part["width"] = WIDTH
     else:
         specification |= {"width": WIDTH, "background": "transparent"}
         if isinstance(specification.get("height"), dict) and panel.lanes:

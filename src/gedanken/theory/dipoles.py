@@ -74,7 +74,7 @@ def sampled_sums(
     rows; alignment m∥ = q̂·Σ p k' / Σ p|k'| with k' = k − mean k; strength |q| mean|k'| /T; mean_key |Σ p k|;
     susceptibility tr Cov_p(k)/T; longitudinal qᵀCov q/(|q|² tr Cov); heat_capacity qᵀCov q/T² and response, the same from
     a numerical derivative of the mean key; twin and twin_squares of the isotropic twin's m∥; swapped, m∥ of each row's keys
-    in the field of another row's query (the rows in a ring), over swapped_rows rows: none where a row is alone.
+    in the field of another row's query (the rows in a ring), over swapped_rows rows: those whose two sets of keys differ.
     """
     heads, count = query.shape[:2]
     key = np.repeat(key, heads // len(key), axis=0)
@@ -107,7 +107,9 @@ def sampled_sums(
         return _ratio(along, np.linalg.norm(field, axis=-1) * np.sum(p * lengths, axis=-1))
 
     other = np.roll(query, 1, axis=1)
-    swapped = aligned(other, *mean_key(other)) if count > 1 else np.zeros((heads, count))
+    # Where all rows see the same keys a ring of queries has the mean that it had: no control.
+    differs = np.any(seen != np.roll(seen, 1, axis=0), axis=-1).astype(float)
+    swapped = aligned(other, *mean_key(other)) * differs
     share = size**2 * trace
     twin = twin_alignment(size, lengths, query.shape[-1], rng)
     rows = {
@@ -122,7 +124,7 @@ def sampled_sums(
         "twin": twin,
         "twin_squares": twin**2,
         "swapped": swapped,
-        "swapped_rows": np.full((heads, count), float(count > 1)),
+        "swapped_rows": np.tile(differs, (heads, 1)),
     }
     return {name: values.sum(axis=1) for name, values in rows.items()}
 

@@ -60,10 +60,10 @@ def _triangular_core(rows: int, cols: int, rng: np.random.Generator) -> Float[np
     return core
 
 
-def haar_orthogonal(n: int, rng: np.random.Generator) -> Float[np.ndarray, "n n"]:
-    """An orthogonal n × n matrix from the Haar measure: QR with the signs of R's diagonal made positive
-    [@mezzadri2007how, §5]."""
-    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+def haar_orthogonal(n: int, rng: np.random.Generator, columns: int | None = None) -> Float[np.ndarray, "n columns"]:
+    """An orthogonal n × n matrix from the Haar measure, or its first columns: QR with the signs of R's diagonal made
+    positive [@mezzadri2007how, §5]."""
+    q, r = np.linalg.qr(rng.standard_normal((n, columns or n)))
     return q * np.sign(np.diag(r))
 
 
@@ -74,9 +74,7 @@ def with_singular_values(
     r = min(rows, cols)
     if values.shape != (r,):
         raise ValueError(f"a {rows} × {cols} matrix has {r} singular values, not {values.shape}")
-    left = np.linalg.qr(rng.standard_normal((rows, r)))[0]
-    right = np.linalg.qr(rng.standard_normal((cols, r)))[0]
-    return (left * values) @ right.T
+    return (haar_orthogonal(rows, rng, r) * values) @ haar_orthogonal(cols, rng, r).T
 
 
 def spiked(

@@ -71,7 +71,9 @@ class Spike:
 
 
 def two_class_spike(distance: float, noise: float, d: int, n: int) -> Spike:
-    """Two balanced classes in noise σ²I: spike Δ²/(4σ²), visible iff Δ/σ > 2(d/n)^{1/4} [@baik2005phase, theorem 1.1], error Φ(−Δ/2σ).
+    """Two balanced classes in noise σ²I: spike Δ²/(4σ²), visible iff Δ/σ > 2(d/n)^{1/4}, error Φ(−Δ/2σ).
+
+    The threshold is that of spikes in white noise [@baik2005phase, theorem 1.1].
 
     Classes can be separable and invisible.
     """

@@ -151,7 +151,7 @@ def test_no_transition_without_sizes_and_no_identity_as_evidence():
 
 def test_three_families_agree_or_not():
     def family(at: float) -> Model:
-        return model(**all_variants(0.2 * (STATES > at)))
+        return model(**all_variants(0.2 * (at < STATES)))
 
     common = next(sizes.lo13(Evidence([family(13.5)] * 3)))
     assert common.verdict == Verdict.supported and common.n == 3

@@ -8,8 +8,8 @@ import pytest
 
 import gedanken as gd
 from gedanken.captures.neighbours import Directions
-from gedanken.experiment.packing import packing_plan
 from gedanken.experiment.loop import run
+from gedanken.experiment.packing import packing_plan
 from gedanken.measurements.store import Lab
 from gedanken.sources.packing.recipe import named
 from gedanken.sources.packing.source import PackingSource

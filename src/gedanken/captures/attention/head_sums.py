@@ -53,7 +53,7 @@ class HeadSums:
             raise Refusal(Flag.non_finite, "an attention logit is NaN or infinite")
         n = whole.weight[..., 0]
         if not (n == n[0]).all():
-            raise Refusal(Flag.unseen, "heads of this module see different keys, which is not read here")
+            raise Refusal(Flag.not_visible, "heads of this module see different keys, which is not read here")
         part = row_sums.prompt_sums(whole, without, first, self.temperatures)
         if self._total is None:
             self._total = row_sums.empty_like(part)
@@ -74,7 +74,7 @@ class HeadSums:
         if self.refusal is not None:
             raise self.refusal
         if self._total is None or head >= self.heads:
-            raise Refusal(Flag.unseen, "the module was not called, or has fewer heads than its configuration says")
+            raise Refusal(Flag.not_visible, "the module was not called, or has fewer heads than its configuration says")
         own = {name: values[head] for name, values in (self._dipoles or {}).items()}
         of_rows = row_sums.of_head(self._total, head)
         return Ensemble(
@@ -165,7 +165,7 @@ class Prompt:
 def attention_of(seen: Seen, place: int, tokens: Bool[torch.Tensor, " query"], head: int) -> Attention:
     """Queries and keys of one head in one prompt of a call. Raises Refusal(unseen) if only logits were seen."""
     if seen.query is None:
-        raise Refusal(Flag.unseen, "the module's queries and keys could not be seen, its logits were")
+        raise Refusal(Flag.not_visible, "the module's queries and keys could not be seen, its logits were")
 
     def array(x: torch.Tensor) -> np.ndarray:
         return x.detach().to(torch.promote_types(x.dtype, torch.float32)).cpu().numpy()

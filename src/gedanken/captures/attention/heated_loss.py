@@ -66,7 +66,7 @@ class HeatedLossObserver(Observer):
             except Refusal as refusal:
                 self._refusals[site] = refusal
             except Failure as failure:
-                self._refusals[site] = Refusal(Flag.unseen, failure.sentence)
+                self._refusals[site] = Refusal(Flag.not_visible, failure.sentence)
 
     def _by_prompt(self, site: Site, tau: float, batch: Batch) -> np.ndarray:
         """−ln p summed over each prompt of the batch."""

@@ -42,7 +42,7 @@ class AttentionObserver(Observer):
                 if any(wanted(site) for site in self._sites(place, call)):
                     sums = HeadSums(_generator(place.site(call, None)), temperatures)
                     if place.module is None:
-                        sums.refusal = Refusal(Flag.unseen, NO_ATTENTION)
+                        sums.refusal = Refusal(Flag.not_visible, NO_ATTENTION)
                     self._sums[place, call] = sums
         self._wanted = wanted
 
@@ -89,7 +89,7 @@ class AttentionObserver(Observer):
         """Every head of the first prompt of the pass that was just made."""
         found: dict[Site, Attention | Refusal] = {}
         for (place, call), sums in self._sums.items():
-            seen = self._staged.get((place, call), sums.refusal or Refusal(Flag.unseen))
+            seen = self._staged.get((place, call), sums.refusal or Refusal(Flag.not_visible))
             for head, site in enumerate(self._sites(place, call)):
                 try:
                     if isinstance(seen, Refusal):
@@ -117,7 +117,7 @@ class AttentionObserver(Observer):
     def _capture(self, place: Place, sums: HeadSums, site: Site, head: int) -> Capture:
         def read() -> Ensemble:
             if place.heads is None and sums.refusal is None:
-                raise Refusal(Flag.unseen, "the number of heads is not known")
+                raise Refusal(Flag.not_visible, "the number of heads is not known")
             return sums.ensemble(head)
 
         kinds = frozenset({Kind.ensemble})

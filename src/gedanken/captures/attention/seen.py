@@ -182,7 +182,7 @@ class _Interface:
 
 def _of_interface(implementation, module, query, key, mask, kwargs, masks: Masks) -> Seen:
     if implementation.startswith("flex") or not isinstance(mask, torch.Tensor | None):
-        raise Refusal(Flag.unseen, "flexible attention keeps its mask as a program, which is not read here")
+        raise Refusal(Flag.not_visible, "flexible attention keeps its mask as a program, which is not read here")
     prompts, queries, keys = query.shape[0], query.shape[2], key.shape[2]
     causal = kwargs.get("is_causal")
     causal = vars(module).get("is_causal", True) if causal is None else causal
@@ -226,7 +226,7 @@ def _of_product(args: tuple, kwargs: Mapping[str, Any], masks: Masks) -> Seen:
     query, key, mask, scale = given["query"], given["key"], given.get("attn_mask"), given.get("scale")
     if query.ndim != 4:
         raise Refusal(
-            Flag.unseen, f"queries have {query.ndim} dimensions, where prompt, head, position and width are read"
+            Flag.not_visible, f"queries have {query.ndim} dimensions, where prompt, head, position and width are read"
         )
     prompts, queries, keys = query.shape[0], query.shape[2], key.shape[2]
     if mask is None:

@@ -99,7 +99,7 @@ def normal_band(value: float, middle: float, deviation: float, null: str) -> Nul
 def sampled(ensemble: Ensemble) -> int:
     """Rows whose dipoles were looked at. Raises Refusal where there are none, with the reason."""
     if ensemble.no_dipoles:
-        raise Refusal(Flag.unseen, ensemble.no_dipoles)
+        raise Refusal(Flag.not_visible, ensemble.no_dipoles)
     if not ensemble.dipoles or not ensemble.dipoles["rows"].sum():
         raise Refusal(Flag.too_small, "no row sees more than one key")
     return int(ensemble.dipoles["rows"].sum())

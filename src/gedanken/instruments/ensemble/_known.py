@@ -16,7 +16,7 @@ def of_logits(prompts: Iterable[Float[np.ndarray, "row n"]], temperature: float 
 
 
 def of_points(
-    prompts: Iterable[tuple[Float[np.ndarray, "row d"], Float[np.ndarray, "row d"]]], scale: float, seed: int = 0
+    prompts: Iterable[tuple[Float[np.ndarray, "_row d"], Float[np.ndarray, "_row d"]]], scale: float, seed: int = 0
 ) -> Ensemble:
     """One causal head with these queries and keys."""
     return _of_seen(

@@ -9,7 +9,8 @@ Reads. ensemble, of an even sample of rows (flag `sampled`).
 Null. Isotropic twin: the same field, number of keys and key lengths, directions redrawn uniformly; one draw for each
 sampled row, band of the mean for independent rows.
 
-Fails when. Logits have a soft cap or a bias, or only logits were seen: then −q·k is not the energy.
+Fails when. All rows see the same keys (no causal mask): then the swapped value is refused, a ring of queries having the same
+mean. Logits have a soft cap or a bias, or only logits were seen: then −q·k is not the energy.
 
 Reference. Dipoles in a field [@kim2026thermodynamics]; free dipoles [@mardia2000directional, § 9.3.2]; the twin is ours.
 """
@@ -91,7 +92,7 @@ class FieldAlignment(Instrument):
         swap = {"field_alignment_swapped": ((np.tanh(1.5) + (up - down) / (up + down)) / 2, 1e-9)}
         yield KnownCase("two opposite queries", three, swap, "rounding")
         logits = known.ladder()
-        yield KnownCase("logits alone", logits, {"field_alignment": Flag.unseen}, "no keys")
+        yield KnownCase("logits alone", logits, {"field_alignment": Flag.not_visible}, "no keys")
 
 
 def _swapped(array: Ensemble) -> Value | Refusal:

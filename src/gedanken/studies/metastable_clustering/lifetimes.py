@@ -19,6 +19,8 @@ SEEDS = 20
 PAIR_BETAS = (20.0, 30.0, 40.0, 50.0)
 PAIR_ANGLE = 1.0
 STAIRS = (100.0, 500.0, 2_000.0, 4_000.0)
+STAIR_TOLERANCE = 1e-6
+"""Of the integrator: merge times then differ by 1e−5 of themselves from those at 1e−8."""
 
 
 def points_at(angles: np.ndarray) -> np.ndarray:
@@ -49,7 +51,7 @@ def stairs(beta: float, seed: int) -> dict[str, float]:
     gaps = rng.uniform(0.3, 1.0, 4)
     while gaps.sum() > np.pi:
         gaps = rng.uniform(0.3, 1.0, 4)
-    centres = Centres(Interaction(beta, "unnormalised"), merge_angle(beta), tolerance=1e-6, clock="peak")
+    centres = Centres(Interaction(beta, "unnormalised"), merge_angle(beta), tolerance=STAIR_TOLERANCE, clock="peak")
     near, length, right, before, pair = 0.0, 0.0, True, None, None
     for moment in centres.moments(points_at(np.concatenate([[0.0], np.cumsum(gaps)]))):
         if moment.merged:
@@ -152,7 +154,11 @@ def staircase(evidence: Evidence) -> Judgement:
     medians, right, rng = {}, True, generator("MC13")
     for beta in STAIRS:
         runs = evidence.experiment(
-            f"MC13 stairs {beta:g}", {}, range(evidence.pick(5, 20)), lambda seed, beta=beta: stairs(beta, seed), 8
+            f"MC13 stairs {beta:g}",
+            {"tolerance": STAIR_TOLERANCE},
+            range(evidence.pick(5, 20)),
+            lambda seed, beta=beta: stairs(beta, seed),
+            8,
         )
         medians[beta] = bootstrap([runs["share"].to_numpy()], lambda strata: float(np.median(strata[0])), rng)
         right &= bool((runs["closest"] == 1).all())

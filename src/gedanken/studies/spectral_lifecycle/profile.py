@@ -104,7 +104,11 @@ def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
     else:
         word = Word.undecided
     if word == Word.positive and (flipped or len(others) < 3):
-        missing = "" if flipped else " The other settings were not all measured (gedanken scan MODEL --instrument singular_values)."
+        missing = (
+            ""
+            if flipped
+            else " The other settings were not all measured (gedanken scan MODEL --instrument singular_values)."
+        )
         said += f" The sign changes with {', '.join(flipped)}." if flipped else missing
         word = Word.undecided
     vertex = (

@@ -67,11 +67,7 @@ def _judgement(
     verdict, reason, found, outside: Estimate, inside: Estimate, random, enough: bool, needed: int
 ) -> Judgement:
     heads = sum(share.heads for _, share in found)
-    few = (
-        ""
-        if enough
-        else f" A verdict needs {needed} models, and {len(found)} run{'s' * (len(found) > 1)} were judged."
-    )
+    few = "" if enough else f" Judged on {len(found)} run{'s' * (len(found) > 1)}; a verdict needs {needed} models."
     twins = f" With random weights {np.mean(random):.0%} of the heads do." if random else ""
     limits = (
         (max(outside.low, 0.0), min(outside.high, 1.0))
