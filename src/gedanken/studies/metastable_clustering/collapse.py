@@ -38,7 +38,7 @@ def judge_cosines(orthonormal: list[float], wide: np.ndarray) -> list[Judgement]
     exact = Judgement(
         Verdict.supported if error <= 1e-4 else Verdict.not_supported,
         f"{COUNT} orthonormal tokens follow the scalar equation to {error:.1e} (that of β = 3 is off by {away:.2f}).",
-        "supported" if error <= 1e-4 else "contradicted", "largest error of the mean cosine [1]", error, 0.0, error,
+        "" if error <= 1e-4 else "contradicted", "largest error of the mean cosine [1]", error, 0.0, error,
         len(TIMES), "the equation at β = 3", "orthonormal start", "a deterministic run",
     )  # fmt: skip
     errors = wide.std(axis=0, ddof=1) / math.sqrt(len(wide))
@@ -51,7 +51,7 @@ def judge_cosines(orthonormal: list[float], wide: np.ndarray) -> list[Judgement]
         Verdict.supported if inside else Verdict.not_supported,
         f"Random tokens in {WIDE} dimensions follow it within {abs(scores[worst]):.1f} standard errors at worst "
         f"(t = {TIMES[worst]:g}).",
-        "supported" if inside else "contradicted", "mean cosine minus the equation's, at its worst time [1]",
+        "" if inside else "contradicted", "mean cosine minus the equation's, at its worst time [1]",
         difference.value, difference.value - half, difference.value + half, len(wide), "the equation at β = 3",
         f"random start, d = {WIDE}",
     )  # fmt: skip
@@ -94,7 +94,7 @@ def judge_causal(moved: float, free: float, counts: dict[int, np.ndarray]) -> li
     parts = [Judgement(
         Verdict.supported if moved <= 1e-12 else Verdict.not_supported,
         f"Under a causal mask token 1 moves by {moved:.1e}; without one by {free:.2f}.",
-        "supported" if moved <= 1e-12 else "contradicted", "displacement of token 1 [1]", moved, 0.0, moved, 2,
+        "" if moved <= 1e-12 else "contradicted", "displacement of token 1 [1]", moved, 0.0, moved, 2,
         "attention without a mask on the same data", "the first token", "a deterministic run",
     )]  # fmt: skip
     for d, found in counts.items():
@@ -105,7 +105,7 @@ def judge_causal(moved: float, free: float, counts: dict[int, np.ndarray]) -> li
         parts.append(Judgement(
             Verdict.supported if inside else Verdict.not_supported,
             f"{mean:.2f} ± {error:.2f} strong centres in {len(found)} draws, predicted {theory:.2f}.",
-            "supported" if inside else "contradicted", "strong centres minus the predicted number [1]", mean - theory,
+            "" if inside else "contradicted", "strong centres minus the predicted number [1]", mean - theory,
             mean - theory - 1.96 * error, mean - theory + 1.96 * error, len(found), "the closed form", f"centres, d = {d}",
         ))  # fmt: skip
     return parts

@@ -72,7 +72,7 @@ def judge_persistence(found: Estimate) -> Judgement:
     """MC8, "exponential": supported if the interval of s lies above .1; the claim is excluded if it lies below."""
     verdict, reason = Verdict.inconclusive, "undecided"
     if found.low > 0.1:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif found.high < 0.1:
         verdict, reason = Verdict.not_supported, "contradicted"
     return Judgement(
@@ -88,7 +88,7 @@ def judge_first_state(found: Estimate, pair: Estimate) -> list[Judgement]:
     expected = 1 - math.cos(PAIR_ANGLE)
     verdict, reason = Verdict.inconclusive, "undecided"
     if found.high < 0.05:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif found.low > 0.05:
         verdict, reason = Verdict.not_supported, "contradicted"
     right = abs(pair.value - expected) <= 0.02
@@ -101,7 +101,7 @@ def judge_first_state(found: Estimate, pair: Estimate) -> list[Judgement]:
         Judgement(
             Verdict.supported if right else Verdict.not_supported,
             f"Two clusters 1 rad apart live as e^({pair.value:.3f} β)/β, predicted {expected:.3f}.",
-            "supported" if right else "contradicted", "slope of ln(βT) on β [1]", pair.value, pair.low, pair.high, pair.n,
+            "" if right else "contradicted", "slope of ln(βT) on β [1]", pair.value, pair.low, pair.high, pair.n,
             "the ring, whose barrier does not grow", "gaps of order one",
         ),
     ]  # fmt: skip
@@ -137,7 +137,7 @@ def judge_stairs(medians: dict[float, Estimate], closest_first: bool) -> Judgeme
     values = [medians[beta].value for beta in STAIRS]
     verdict, reason = Verdict.inconclusive, "undecided"
     if all(a < b for a, b in zip(values, values[1:], strict=False)) and medians[2_000.0].value >= 0.9 and closest_first:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif medians[4_000.0].value < 0.8:
         verdict, reason = Verdict.not_supported, "contradicted"
     at = medians[2_000.0]

@@ -38,7 +38,7 @@ def judge_rates(circle: dict[str, float], sphere: dict[str, float], controls: di
         where, largest = worst(errors)
         verdict, reason = Verdict.inconclusive, "undecided"
         if largest <= limit:
-            verdict, reason = Verdict.supported, "supported"
+            verdict, reason = Verdict.supported, ""
         elif largest > 1e-3:
             verdict, reason = Verdict.not_supported, "contradicted"
         parts.append(Judgement(
@@ -99,7 +99,7 @@ def judge_selection(modes: dict[float, int], switches: dict[int, float]) -> Judg
     return Judgement(
         verdict, f"The mode that is measured to grow fastest is {told}; it changes at "
         f"{', '.join(f'β = {beta:.4f}' for beta in switches.values())}.",
-        "supported" if verdict is Verdict.supported else "contradicted",
+        "" if verdict is Verdict.supported else "contradicted",
         "largest relative error of a switch of β [1]", largest, 0.0, largest, len(switches),
         "γ_k = λ_k/π of the published code, which has the same maximum for every β", exact=EXACT,
     )  # fmt: skip
@@ -137,7 +137,7 @@ def judge_softmax(modes: dict[str, tuple[int, int]], at_100: float, at_1000: flo
     return Judgement(
         verdict, f"Fastest modes with softmax and without: {told}. The fastest rate with softmax is {at_100:.5f} at "
         f"β = 100 and {at_1000:.5f} at β = 1000, against 2/e = {limit:.5f}.",
-        "supported" if verdict is Verdict.supported else "contradicted",
+        "" if verdict is Verdict.supported else "contradicted",
         "|λ − 2/e| at β = 1000 [1]", abs(at_1000 - limit), 0.0, abs(at_1000 - limit), len(modes),
         "unnormalised attention at the same β", exact=EXACT,
     )  # fmt: skip
@@ -168,7 +168,7 @@ def judge_noise(above: dict[str, float], below: dict[str, float], higher: dict[s
         f"2 % above the threshold degree 1 decays in all of {len(above)} cases, 2 % below it grows in "
         f"{sum(v > 0 for v in below.values())}, and degrees 2 and 3 still decay there in "
         f"{sum(v < 0 for v in higher.values())} of {len(higher)}.",
-        "supported" if right else "contradicted", "smallest rate of the right sign [1/time]", margin, margin, margin,
+        "" if right else "contradicted", "smallest rate of the right sign [1/time]", margin, margin, margin,
         len(above), "D = 0, where every degree grows", exact=EXACT,
     )  # fmt: skip
 
@@ -201,7 +201,7 @@ def judge_layers(errors: dict[str, float]) -> Judgement:
     verdict = Verdict.supported if largest <= 1e-6 else Verdict.not_supported
     return Judgement(
         verdict, f"Of {len(errors)} factors of layers, the furthest from the closed form is {where}, by {largest:.1e}.",
-        "supported" if verdict is Verdict.supported else "contradicted",
+        "" if verdict is Verdict.supported else "contradicted",
         "largest relative error of a layer's factor [1]", largest, 0.0, largest, len(errors),
         "1 + λh, its limit for h → 0", exact=EXACT,
     )  # fmt: skip

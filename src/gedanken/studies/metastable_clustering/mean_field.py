@@ -45,7 +45,7 @@ def judge_law(found: Estimate, change: float) -> Judgement:
     """supported: slope in [−.6, −.4]; contradicted: interval above −.4. `change`: of the quantile solution with N."""
     verdict, reason = Verdict.inconclusive, "undecided"
     if -0.6 <= found.value <= -0.4 and change <= 1e-10:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif found.low > -0.4:
         verdict, reason = Verdict.not_supported, "contradicted"
     return Judgement(

@@ -42,7 +42,7 @@ def judge_clock(found: Clock) -> Judgement:
     inside = 0.9 <= found.slope.value <= 1.1
     verdict, reason = Verdict.inconclusive, "undecided"
     if inside and found.correlation >= 0.95 and found.beats_permutation:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif not found.beats_permutation:
         verdict, reason = Verdict.not_supported, "explained by a null"
     elif found.slope.low > 1.1 or found.slope.high < 0.9:
@@ -67,7 +67,7 @@ def judge_approach(found: Estimate, p: float, predicted: float) -> Judgement:
     """supported: slope negative with p < .01 and interval containing the prediction; contradicted: interval ≥ 0."""
     verdict, reason = Verdict.inconclusive, "undecided"
     if found.value < 0 and p < 0.01 and found.low <= predicted <= found.high:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif found.low >= 0:
         verdict, reason = Verdict.not_supported, "contradicted"
     return Judgement(
@@ -97,7 +97,7 @@ def judge_places(errors: np.ndarray, elsewhere: np.ndarray, mode: int, median: E
     p = (1 + int(np.sum(np.median(elsewhere, axis=1) <= np.median(errors)))) / (1 + len(elsewhere))
     verdict, reason = Verdict.inconclusive, "undecided"
     if median.value <= null / 2 and p < 0.01:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif median.value >= null:
         verdict, reason = Verdict.not_supported, "contradicted"
     return Judgement(
@@ -157,7 +157,7 @@ def judge_typical(counts: list[int], mode: int, part: str, agreement: float | No
     values, times = np.unique(counts, return_counts=True)
     told = ", ".join(f"{value} in {many}" for value, many in zip(values, times, strict=True))
     same = f" An independent implementation counts alike (p = {agreement:.2g})." if agreement is not None else ""
-    words = {Verdict.supported: "supported", Verdict.not_supported: "contradicted", Verdict.inconclusive: "undecided"}
+    words = {Verdict.supported: "", Verdict.not_supported: "contradicted", Verdict.inconclusive: "undecided"}
     shared = ("share of runs with k_max clusters [1]", found.value, found.low, found.high, found.n,
               "β = 0, one cluster; the counts of an independent implementation")  # fmt: skip
     return [
@@ -194,7 +194,7 @@ def count_map(evidence: Evidence) -> pl.DataFrame:
 
 def _against_half(found: Estimate) -> tuple[Verdict, str]:
     if found.low > 0.5:
-        return Verdict.supported, "supported"
+        return Verdict.supported, ""
     return (Verdict.not_supported, "contradicted") if found.high < 0.5 else (Verdict.inconclusive, "undecided")
 
 

@@ -46,7 +46,7 @@ def judge_invariance(defects: list[float], wrong: list[float]) -> Judgement:
         Verdict.supported if holds else Verdict.not_supported,
         f"Data of period 2π/{MODE} keep it: their defect stays below {largest:.1e} to λt = {HORIZON:g} in {len(defects)} "
         f"runs; that of the wrong period is {min(wrong):.2f} or more.",
-        "supported" if holds else "contradicted", "largest periodicity defect [1]", largest, 0.0, largest, len(defects),
+        "" if holds else "contradicted", "largest periodicity defect [1]", largest, 0.0, largest, len(defects),
         f"period 2π/{MODE + 1}", "periodic data keep their period", "deterministic runs: what grows is rounding",
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ def judge_clusters(counts: list[int], spacings: list[float], others: list[int]) 
     widest = max(spacings, default=math.inf)
     verdict, reason = Verdict.inconclusive, "undecided"
     if found.value == 1 and widest <= 1e-3 and set(others) == {WRONG}:
-        verdict, reason = Verdict.supported, "supported"
+        verdict, reason = Verdict.supported, ""
     elif found.high < 0.95:
         verdict, reason = Verdict.not_supported, "contradicted"
     return Judgement(
