@@ -81,7 +81,7 @@ def test_a_model_that_wrote_the_text_predicts_it_best_as_it_is():
 
 @pytest.mark.parametrize(("made", "flag"), [
     (lambda: tf.AlbertForMaskedLM(tf.AlbertConfig(**SHAPE, embedding_size=8)).eval(), "not_causal"),
-    (lambda: tf.Gemma2ForCausalLM(tf.Gemma2Config(**SHAPE, num_key_value_heads=2, head_dim=4)).eval(), "unseen"),
+    (lambda: tf.Gemma2ForCausalLM(tf.Gemma2Config(**SHAPE, num_key_value_heads=2, head_dim=4)).eval(), "not_visible"),
 ])  # fmt: skip
 def test_what_cannot_be_heated_is_refused(made, flag):
     prompts = Prompts.given(list(np.random.default_rng(1).integers(3, 50, (2, 5))))

@@ -99,9 +99,10 @@ Change = Callable[[torch.nn.Module, torch.Tensor, Mapping[str, Any]], torch.Tens
 
 @contextmanager
 def changed_queries(
-    model: torch.nn.Module, heads: Mapping[torch.nn.Module, Mapping[int, Sequence[int]]], factor: float
+    model: torch.nn.Module, heads: Mapping[torch.nn.Module, Mapping[int, Sequence[int]] | None], factor: float
 ) -> Iterator[None]:
-    """Queries of some heads of some modules multiplied by a factor, in the calls (numbered within a pass) given.
+    """Queries of some heads of some modules multiplied by a factor, in the calls (numbered within a pass) given; None:
+    of all heads in every call.
 
     Raises Failure where a module's queries do not come by, or where its logits are not products of them alone.
     """
@@ -113,7 +114,10 @@ def changed_queries(
         calls[module] += 1
         if any(kwargs.get(name) is not None for name in ("softcap", "position_bias", "s_aux")):
             raise Failure("Logits with a soft cap, a position bias or a sink are not divided by dividing the queries.")
-        chosen = list(heads[module].get(calls[module] - 1, ()))
+        of_calls = heads[module]
+        if of_calls is None:
+            return query * factor
+        chosen = list(of_calls.get(calls[module] - 1, ()))
         if len(chosen) == query.shape[1]:
             return query * factor
         factors = torch.ones(query.shape[1], dtype=query.dtype, device=query.device)

@@ -10,13 +10,13 @@ from gedanken.theory import dipoles, row_sums
 from gedanken.theory.row_sums import GRID
 
 
-def of_logits(prompts: Iterable[Float[np.ndarray, "row n"]], temperature: float = 1.0) -> Ensemble:
+def of_logits(prompts: Iterable[Float[np.ndarray, "_row _n"]], temperature: float = 1.0) -> Ensemble:
     """One head whose prompts have these logits; −∞ is not seen. It has no queries and keys."""
     return _ensemble(list(prompts), temperature, 0, {}, "only logits are given")
 
 
 def of_points(
-    prompts: Iterable[tuple[Float[np.ndarray, "_row d"], Float[np.ndarray, "_row d"]]], scale: float, seed: int = 0
+    prompts: Iterable[tuple[Float[np.ndarray, "_row _d"], Float[np.ndarray, "_row _d"]]], scale: float, seed: int = 0
 ) -> Ensemble:
     """One causal head with these queries and keys."""
     return _of_seen(

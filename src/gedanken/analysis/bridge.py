@@ -1,0 +1,109 @@
+"""Bridge: how far simulations of a trained model stay from its measured token states, and how much better than controls.
+
+Skill S = 1 − D(simulation)/D(control), D the mean arc distance over layers and tokens; prompts are what is resampled.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+from gedanken.analysis.intervals import RESAMPLES, Estimate
+from gedanken.analysis.particle_pictures import PICTURE
+
+INSTRUMENT = "bridge"
+MODES = {"free": "from the first states alone", "forced": "each layer from the measured states"}
+MEASURED, REPLAY = "measured", "replay"
+RUNGS = {
+    "attention": "attention alone, with norms, gains and biases",
+    "attention_unbiased": "attention alone, without biases",
+    "particles_identity": "softmax attention, V = (tr V/d)·1, β of the identity part",
+    "particles_spectral": "the same, β of the spectral norm",
+    "particles_logit": "the same, β matched to the variance of the logits",
+}
+CONTROLS = {
+    "frozen": "tokens that do not move",
+    "uniform": "attention with all scores zero",
+    "gaussian": "Gaussian attention matrices of the same norms",
+    "rotated": "attention matrices of the same singular values, rotated",
+    "other_layer": "the attention of another layer",
+    "random_weights": "attention of the model with random weights",
+}
+"""In the mode `forced`, `frozen` is persistence: the layer before."""
+DEPTH = ("arc_distance", "displacement_cosine", "gram_correlation", "anisotropy", "polarization",
+         "interaction_energy_normalised", "cluster_count")  # fmt: skip
+"""What stands over depth, each as the curve `bridge_` + name."""
+BY_PROMPT = "bridge_distance_by_prompt"
+VARIABLES = (*(f"bridge_{name}" for name in DEPTH), BY_PROMPT)
+REPLAYED = 1e-4
+"""Mean angle, in rad, above which the replay of the blocks is not that of the model and nothing is judged."""
+
+
+@dataclass(frozen=True)
+class Bridged:
+    """One bridge of a lab: `distance[rung or control, mode]` by prompt, and the largest mean angle of the replay."""
+
+    run: str
+    replay_error: float
+    distance: dict[tuple[str, str], Float[np.ndarray, " prompt"]]
+
+    @property
+    def rungs(self) -> list[str]:
+        return [name for name in RUNGS if (name, "free") in self.distance]
+
+    def skills(self, rung: str, mode: str, rng: np.random.Generator) -> dict[str, Estimate]:
+        """S of a rung against every control that was run."""
+        mine = self.distance[rung, mode]
+        held = {name: self.distance[name, mode] for name in CONTROLS if (name, mode) in self.distance}
+        return {name: skill(mine, control, rng) for name, control in held.items()}
+
+
+def skill(
+    simulated: Float[np.ndarray, " prompt"],
+    control: Float[np.ndarray, " prompt"],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> Estimate:
+    """1 − ΣD(simulated)/ΣD(control) with its 95 % interval, prompts resampled in pairs."""
+    chosen = rng.integers(0, len(simulated), (resamples, len(simulated)))
+    draws = 1 - simulated[chosen].sum(axis=1) / control[chosen].sum(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(1 - float(simulated.sum() / control.sum()), float(low), float(high), len(simulated))
+
+
+def bridges(lab, runs: Iterable[str] = ()) -> list[Bridged]:
+    """The bridges of a lab, by name."""
+    found, wanted = _curves(lab), set(runs)
+    made = []
+    for (run,), part in found.partition_by("run", as_dict=True).items():
+        if wanted and run not in wanted:
+            continue
+        by_prompt = part.filter(pl.col("variable") == BY_PROMPT)
+        replay = part.filter(pl.col("variable") == "bridge_arc_distance", pl.col("rung") == REPLAY)
+        distance = {(rung, mode): np.array(y) for rung, mode, y in by_prompt.select("rung", "mode", "y").iter_rows()}
+        made.append(Bridged(run, max(max(y) for y in replay["y"]), distance))
+    return made
+
+
+def bridge_pictures(lab, runs: Iterable[str] = ()) -> pl.DataFrame:
+    """Rows of the pictures `bridge_…` in the columns of PICTURE: `kind` is the mode, `group` the rung or control."""
+    rows = []
+    for row in _curves(lab).filter(pl.col("variable") != BY_PROMPT).iter_rows(named=True):
+        for x, y, low, high in zip(row["x"], row["y"], row["low"], row["high"], strict=True):
+            if y is not None:
+                rows.append({"run": row["run"], "picture": row["variable"], "kind": row["mode"], "group": row["rung"],
+                             "time": x, "y": y, "low": low, "high": high, "number": int(x)})  # fmt: skip
+    columns = {name: [row.get(name) for row in rows] for name in PICTURE}
+    return pl.DataFrame(columns, schema=PICTURE).sort("run", "picture", "kind", "group", "time")
+
+
+def _curves(lab) -> pl.DataFrame:
+    """The curves of all bridges with their rung and mode, the latest where one was made again."""
+    settings = lab.settings.filter(pl.col("instrument") == INSTRUMENT).select("setting", "fields").unique().collect()
+    told = [(setting, *(json.loads(fields)[name] for name in ("rung", "mode"))) for setting, fields in settings.iter_rows()]
+    named = pl.DataFrame(told, schema={"setting": pl.String, "rung": pl.String, "mode": pl.String}, orient="row")
+    curves = lab.curves.filter(pl.col("variable").is_in(VARIABLES)).collect()
+    return curves.join(named, on="setting").sort("run", "variable", "mode", "rung")
