@@ -89,3 +89,32 @@ def test_matrices_of_a_trained_layer(tmp_path):
 def test_what_makes_no_sense_is_a_sentence(tmp_path, wrong, sentence):
     result = simulate(tmp_path, *wrong)
     assert isinstance(result.exception, Failure) and sentence in result.exception.sentence
+
+
+def test_a_bridge_to_a_trained_model(tmp_path):
+    tf = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    config = tf.AlbertConfig(**small, vocab_size=40, embedding_size=8)
+    tf.AlbertForMaskedLM(config).save_pretrained(tmp_path / "tiny")
+    result = simulate(
+        tmp_path / "lab",
+        "--bridge",
+        str(tmp_path / "tiny"),
+        "--prompts",
+        "3",
+        "--context",
+        "6",
+        "--iterate",
+        "5",
+        "--json",
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    assert {"attention", "particles_logit", "frozen", "uniform"} <= {row["simulated"] for row in rows}
+    assert {(row["run"], row["prompts"]) for row in rows} == {("bridge-tiny+random", 3)}
+    assert max(Lab(tmp_path / "lab").curves.collect()["x"].list.max()) == 5
+
+
+def test_a_bridge_needs_a_model_that_is_there(tmp_path):
+    result = simulate(tmp_path / "lab", "--bridge", str(tmp_path / "none"))
+    assert isinstance(result.exception, Failure)

@@ -20,9 +20,9 @@ MEASURED, REPLAY = "measured", "replay"
 RUNGS = {
     "attention": "attention alone, with norms, gains and biases",
     "attention_unbiased": "attention alone, without biases",
-    "particles_identity": "softmax attention, V = (tr V/d)·1, β of the identity part",
-    "particles_spectral": "the same, β of the spectral norm",
-    "particles_logit": "the same, β matched to the variance of the logits",
+    "particles_identity": "softmax attention with V = (tr V/d)·1 and β of the identity part",
+    "particles_spectral": "softmax attention with V = (tr V/d)·1 and β of the spectral norm",
+    "particles_logit": "softmax attention with V = (tr V/d)·1 and β matched to the variance of the logits",
 }
 CONTROLS = {
     "frozen": "tokens that do not move",
@@ -30,10 +30,27 @@ CONTROLS = {
     "gaussian": "Gaussian attention matrices of the same norms",
     "rotated": "attention matrices of the same singular values, rotated",
     "other_layer": "the attention of another layer",
-    "random_weights": "attention of the model with random weights",
 }
 """In the mode `forced`, `frozen` is persistence: the layer before."""
-DEPTH = ("arc_distance", "displacement_cosine", "gram_correlation", "anisotropy", "polarization",
+NULL = "random_weights"
+"""Attention of the model with random weights: shown, and no control of the claim."""
+LABELS = {
+    MEASURED: "measured",
+    REPLAY: "whole block",
+    "attention": "attention alone",
+    "attention_unbiased": "attention without biases",
+    "particles_identity": "particles, β of tr B",
+    "particles_spectral": "particles, β of ‖sym B‖",
+    "particles_logit": "particles, β of the logits",
+    "frozen": "frozen",
+    "uniform": "uniform attention",
+    "gaussian": "Gaussian matrices",
+    "rotated": "rotated matrices",
+    "other_layer": "another layer",
+    NULL: "random weights",
+}
+"""In pictures."""
+DEPTH = ("arc_distance", "centred_distance", "displacement_cosine", "gram_correlation", "anisotropy", "polarization",
          "interaction_energy_normalised", "cluster_count")  # fmt: skip
 """What stands over depth, each as the curve `bridge_` + name."""
 BY_PROMPT = "bridge_distance_by_prompt"
@@ -88,22 +105,29 @@ def bridges(lab, runs: Iterable[str] = ()) -> list[Bridged]:
     return made
 
 
-def bridge_pictures(lab, runs: Iterable[str] = ()) -> pl.DataFrame:
-    """Rows of the pictures `bridge_…` in the columns of PICTURE: `kind` is the mode, `group` the rung or control."""
+def bridge_pictures(lab) -> pl.DataFrame:
+    """Rows of the pictures `bridge_…` and `bridge_…_forced` in the columns of PICTURE.
+
+    `label` is the rung or control, `group` how it is drawn; `kind` is `measured` of the measured states.
+    """
     rows = []
     for row in _curves(lab).filter(pl.col("variable") != BY_PROMPT).iter_rows(named=True):
+        rung, picture = row["rung"], row["variable"] + ("_forced" if row["mode"] == "forced" else "")
+        group = "coloured" if rung in (MEASURED, REPLAY, *RUNGS) else "grey"
         for x, y, low, high in zip(row["x"], row["y"], row["low"], row["high"], strict=True):
             if y is not None:
-                rows.append({"run": row["run"], "picture": row["variable"], "kind": row["mode"], "group": row["rung"],
-                             "time": x, "y": y, "low": low, "high": high, "number": int(x)})  # fmt: skip
+                rows.append({"run": row["run"], "picture": picture, "kind": MEASURED if rung == MEASURED else "simulated",
+                             "group": group, "label": LABELS[rung], "time": x, "y": y, "low": low, "high": high})  # fmt: skip
     columns = {name: [row.get(name) for row in rows] for name in PICTURE}
-    return pl.DataFrame(columns, schema=PICTURE).sort("run", "picture", "kind", "group", "time")
+    return pl.DataFrame(columns, schema=PICTURE).sort("run", "picture", "group", "label", "time")
 
 
 def _curves(lab) -> pl.DataFrame:
-    """The curves of all bridges with their rung and mode, the latest where one was made again."""
+    """The curves of all bridges with their rung and mode."""
     settings = lab.settings.filter(pl.col("instrument") == INSTRUMENT).select("setting", "fields").unique().collect()
-    told = [(setting, *(json.loads(fields)[name] for name in ("rung", "mode"))) for setting, fields in settings.iter_rows()]
+    told = [
+        (setting, *(json.loads(fields)[name] for name in ("rung", "mode"))) for setting, fields in settings.iter_rows()
+    ]
     named = pl.DataFrame(told, schema={"setting": pl.String, "rung": pl.String, "mode": pl.String}, orient="row")
     curves = lab.curves.filter(pl.col("variable").is_in(VARIABLES)).collect()
     return curves.join(named, on="setting").sort("run", "variable", "mode", "rung")

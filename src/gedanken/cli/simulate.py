@@ -35,6 +35,22 @@ def simulate(
     ] = None,
     layer: Annotated[int, typer.Option(min=0, help="With --weights: the layer.")] = 0,
     head: Annotated[int | None, typer.Option(min=0, help="With --weights: one head (default: all).")] = None,
+    bridge: Annotated[
+        str | None,
+        typer.Option(help="Simulate this model's own tokens, layer by layer, beside what it does.", metavar="MODEL"),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="With --bridge: a file or folder, stdlib or logic (default: random tokens).",
+            metavar="FILE|stdlib|logic",
+        ),
+    ] = None,
+    prompts: Annotated[int, typer.Option(min=2, help="With --bridge: how many prompts.")] = 8,
+    context: Annotated[int, typer.Option(min=3, help="With --bridge: tokens of a prompt at most.")] = 40,
+    iterate: Annotated[
+        int, typer.Option(min=0, help="With --bridge: passes of a shared layer (default: the model's depth).")
+    ] = 0,
     run: Annotated[str | None, typer.Option(help="Name of the run in the lab (default: from the settings).")] = None,
     lab: LabOption = "lab",
     report: Annotated[bool, typer.Option(help="Write report.html into the lab.")] = True,
@@ -47,6 +63,9 @@ def simulate(
 
     A killed simulation goes on where it stopped when the same command is given again.
     """
+    if bridge:
+        _bridge(bridge, text, (prompts, context, seed or 0), iterate, run, lab, report, quiet, as_json)
+        return
     given = {"inverse_temperature": beta, "particles": n, "dimension": d, "seed": seed, "saves": saves, "end": time}
     given = {name: value for name, value in given.items() if value is not None} | _named(set_ or ())
     if model is not None:
@@ -115,11 +134,7 @@ def _single(simulation, lab: str, with_report: bool, threads: int | None, quiet:
     with progress(f"simulating {simulation.run}", quiet or as_json) as update:
         source = Watched(ParticleSource(simulation, folder), update)
         outcome = measure_all(source, particle_plan(simulation), tables, threads=threads)
-    page = None
-    if with_report:
-        from gedanken.report.build import build
-
-        page = build(tables, Path(lab) / "report.html" if "://" not in lab else Path("report.html"))
+    page = _page(tables, lab) if with_report else None
     if as_json:
         show([{"run": simulation.run, **vars(outcome), "lab": lab, "report": page and str(page)}], True)
     elif not quiet:
@@ -145,3 +160,45 @@ def _ensemble(simulation, seeds: int, lab: str, quiet: bool, as_json: bool) -> N
     elif not quiet:
         columns = ("d", "inverse_temperature", "n", "k_max", "probability", "low", "high", "counts", "runs")
         show(count_map(found).select(columns).to_dicts(), False, title=f"{simulation.run}: P(cluster count = k_max)")
+
+
+def _page(tables, lab: str) -> Path:
+    from gedanken.report.build import build
+
+    return build(tables, Path(lab) / "report.html" if "://" not in lab else Path("report.html"))
+
+
+def _bridge(
+    model: str,
+    text: str | None,
+    size: tuple[int, int, int],
+    iterate: int,
+    run: str | None,
+    lab: str,
+    with_report: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """size: prompts, tokens of a prompt, seed."""
+    from gedanken.experiment.bridge import bridge, random_tokens
+    from gedanken.measurements.store import Lab
+    from gedanken.sources.running import RunningSource
+
+    prompts, context, seed = size
+    if text:
+        source = RunningSource.of(model, text, run=run, prompts=prompts, context=context, seed=seed)
+    else:
+        source = random_tokens(model, prompts, context, seed, run)
+    tables = Lab(lab)
+    with progress(f"simulating {source.run}", quiet or as_json) as update:
+        found = bridge(source, tables, iterate=iterate, progress=update)
+    page = _page(tables, lab) if with_report else None
+    rows = [
+        {"run": found.run, "simulated": name, "mode": mode, "arc_distance": float(by_prompt.mean()),
+         "prompts": len(by_prompt)}
+        for (name, mode), by_prompt in found.distance.items()
+    ]  # fmt: skip
+    if as_json or not quiet:
+        show(rows, as_json, title=f"{found.run}: replay exact to {found.replay_error:.1e} rad")
+    if page and not (as_json or quiet):
+        typer.echo(f"report: {page}\nverdict: gedanken study metastable_clustering --claim MC18 --lab {lab}")

@@ -5,75 +5,40 @@ blocks), `attention` (without the MLP), `attention_unbiased`, and particles of s
 three choices of β. Layers are the model's own discrete ones, step 1. A shared layer can be iterated beyond its depth.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from gedanken.analysis.bridge import BY_PROMPT, CONTROLS, DEPTH, INSTRUMENT, MEASURED, MODES, REPLAY, REPLAYED, RUNGS
+from gedanken.analysis.bridge import CONTROLS, DEPTH, MEASURED, NULL, REPLAY, REPLAYED, RUNGS
 from gedanken.captures.reduce import reduced
-from gedanken.experiment import rows as make
+from gedanken.experiment.bridge_rows import READ, ByMover, Outcome, keep
 from gedanken.instruments.base import Value
-from gedanken.instruments.moments.polarization import Polarization
-from gedanken.instruments.points.cluster_count import ClusterCount
-from gedanken.instruments.points.interaction_energy import InteractionEnergy
 from gedanken.interventions.replay import Replay
-from gedanken.kinds import Kind
-from gedanken.measurements.store import Lab, digest, part_key
-from gedanken.site import Site
-from gedanken.sources.base import Snapshot
+from gedanken.measurements.store import Lab
 from gedanken.sources.checkpoints import Checkpoint
 from gedanken.sources.particles import layers
 from gedanken.sources.particles.flow import Flow, normalised
 from gedanken.sources.particles.interaction import Interaction
-from gedanken.sources.particles.trained import identity_twin, trained_attention
+from gedanken.sources.particles.reduced import BETAS, LayerFacts, layer_facts, scalar_twin, with_gains
+from gedanken.sources.particles.trained import trained_attention
 from gedanken.sources.running import Running, RunningSource
-from gedanken.status import Failure
+from gedanken.status import Failure, Refusal
 
-VERSION = 1
-READ = (Polarization(), InteractionEnergy(), ClusterCount())
-"""The instruments that read measured and simulated states alike, at their standard β."""
-BEYOND = 40
-"""Passes beyond the trained depth at which the states are read, evenly."""
+BEYOND = 20
+"""Passes beyond the trained depth at which the states are read, at even logarithms."""
 
 Path = list[Float[np.ndarray, "n d"]]
 Step = Callable[[int, Float[np.ndarray, "n d"]], Float[np.ndarray, "n d"]]
 Progress = Callable[[float, float], None]
 
 
-@dataclass(frozen=True)
-class LayerFacts:
-    """A layer's attention in a few numbers: three β's, tr V/d, how symmetric B is, and how many of V's eigenvalues have
-    a positive real part. B is the mean over heads for the identity part, V their sum."""
-
-    identity: float
-    spectral: float
-    logit: float
-    value: float
-    symmetric: float
-    positive: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a bridge found: mean arc distance by (rung or control, mode) and prompt, the replay's largest mean angle."""
-
-    run: str
-    replay_error: float
-    distance: dict[tuple[str, str], Float[np.ndarray, " prompt"]]
-    facts: list[LayerFacts]
-    dimension: float
-    """Participation ratio of the centred tokens that enter the first block."""
-
-
 def bridge(
     source: RunningSource, lab: Lab | None = None, *, iterate: int = 0, progress: Progress | None = None
 ) -> Outcome:
-    """Measure, simulate and compare; kept in the lab as the run `source.run`~, whose curves stand over depth.
+    """Measure, simulate and compare; kept in the lab as the run `bridge-` + the source's, its curves over depth.
 
     iterate: passes of a shared layer in all, if more than the model's depth. Raises Failure if the model cannot be
     replayed: its blocks are unknown, in two stacks, not shared though they are to be iterated.
@@ -86,22 +51,27 @@ def bridge(
     if iterate > len(told) and not told.shared:
         raise Failure("Only a layer that is shared by all passes can be iterated beyond the model's depth.")
     ladder = _Ladder(told, _random_twin(running), _checkpoint(source), max(iterate, len(told)))
-    prompts = running.prompts.tokens
+    with told.evaluating():
+        found = _every_prompt(ladder, running, progress)
+    made = replace(snapshot, run=f"bridge-{source.run}")
+    outcome = _outcome(made.run, found, ladder)
+    if lab is not None:
+        keep(lab, source, made, outcome, found, told)
+    return outcome
+
+
+def _every_prompt(ladder: "_Ladder", running: Running, progress: Progress | None) -> list[ByMover]:
+    """What was found of each prompt; of the replay alone where that is not the model."""
+    prompts, found = running.prompts.tokens, []
     ladder.look(prompts)
-    found = []
     for number, tokens in enumerate(prompts):
         found.append(ladder.of_prompt(tokens, np.random.default_rng([running.options.seed, number])))
         if progress:
             progress(number + 1, len(prompts))
         if found[-1][REPLAY, "free"]["arc_distance"].max() > REPLAYED:
             # What the blocks give again is not what the model gave: nothing else may be read off them.
-            found = [{key: found[-1][key] for key in ((REPLAY, "free"), (MEASURED, ""))}]
-            break
-    made = replace(snapshot, run=f"bridge-{source.run}")
-    outcome = _outcome(made.run, found, ladder, len(told))
-    if lab is not None:
-        _keep(lab, source, made, outcome, found, ladder)
-    return outcome
+            return [{key: found[-1][key] for key in ((REPLAY, "free"), (MEASURED, ""))}]
+    return found
 
 
 class _Ladder:
@@ -111,10 +81,10 @@ class _Ladder:
         self.replay, self.random, self.passes = replay, random, passes
         self._checkpoint = checkpoint
         self.facts: list[LayerFacts] = []
-        self.dimension = float("nan")
+        self.dimension, self.levelled = float("nan"), False
         self._flows: dict[str, list[Flow]] = {}
         depth = len(replay)
-        beyond = np.linspace(depth, passes, BEYOND + 1).round().astype(int)[1:] if passes > depth else []
+        beyond = np.geomspace(depth, passes, BEYOND + 1).round()[1:] if passes > depth else []
         self.read_at = [*range(depth + 1), *dict.fromkeys(int(place) for place in beyond)]
 
     def look(self, prompts: Sequence[np.ndarray]) -> None:
@@ -123,20 +93,45 @@ class _Ladder:
         centred = np.concatenate([path[0] - path[0].mean(axis=0) for path in states])
         spread = np.linalg.svd(centred, compute_uv=False) ** 2
         self.dimension = float(spread.sum() ** 2 / (spread**2).sum())
-        if self.replay.norm == "other" or self._checkpoint is None or self._checkpoint.heads is None:
-            return
+        self.levelled = self._can_be_levelled(states[-1][0])
         causal, d = self.replay.causal(states[-1][0]), states[0][0].shape[1]
-        post = self.replay.norm == "post"
+        post, read = self.replay.norm == "post", {}
         for layer, stored in enumerate(self.replay.layers):
+            if stored not in read:
+                read[stored] = self._attention(stored, layer, causal)
+            if read[stored] is None:
+                self._flows, self.facts = {}, []
+                return
+            seen, facts = read[stored]
             squared = float(np.mean([np.mean((path[layer] ** 2).sum(axis=1)) for path in states])) if post else float(d)
-            seen = _with_gains(trained_attention(self._checkpoint, stored, causal=causal), self.replay.gains[layer])
-            self.facts.append(layer_facts(seen, squared))
-            for name in ("identity", "spectral", "logit"):
-                twin = particles(seen, vars(self.facts[-1])[name])
+            self.facts.append(facts.at(squared))
+            for name in BETAS:
+                twin = scalar_twin(seen, vars(self.facts[-1])[name])
                 self._flows.setdefault(f"particles_{name}", []).append(Flow(twin, d))
 
-    def of_prompt(self, tokens: np.ndarray, rng: np.random.Generator) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-        """(rung or control, mode) → curves over depth by name; the measured states have the mode ""."""
+    def _attention(self, stored: int, layer: int, causal: bool) -> tuple[Interaction, LayerFacts] | None:
+        """A layer's matrices and its numbers; None where the norms or the matrices are not as particles need them."""
+        if self.replay.norm == "other" or self._checkpoint is None:
+            return None
+        try:
+            seen = trained_attention(self._checkpoint, stored, causal=causal)
+        except (Failure, Refusal):
+            return None
+        seen = with_gains(seen, self.replay.gains[layer])
+        return seen, layer_facts(seen)
+
+    def _can_be_levelled(self, start: np.ndarray) -> bool:
+        """Whether queries pass where they can be changed, so that scores can be made zero."""
+        with self.replay.without_mlp():
+            before = self.replay.step(0, start)
+            try:
+                with self.replay.uniform():
+                    return not np.array_equal(before, self.replay.step(0, start))
+            except Failure:
+                return False
+
+    def of_prompt(self, tokens: np.ndarray, rng: np.random.Generator) -> ByMover:
+        """Everything about one prompt."""
         measured = self.replay.record(tokens)
         if self.random:
             self.random.record(tokens)
@@ -145,8 +140,6 @@ class _Ladder:
             with context:
                 far = self.passes if name in (REPLAY, *RUNGS, "uniform") else len(measured) - 1
                 free = self._free(measured[0], step, far)
-                if name == "uniform" and np.array_equal(free[1], self._attention_once(measured[0])):
-                    continue
                 forced = {n + 1: step(n, state) for n, state in enumerate(measured[:-1])}
             found[name, "free"] = _compared(free, measured) | _readings(free)
             if name != REPLAY:
@@ -162,12 +155,6 @@ class _Ladder:
                 kept[layer + 1] = now
         return kept
 
-    def _attention_once(self, start: np.ndarray) -> np.ndarray:
-        """Its first layer with attention as it is, though queries are being changed: what tells that they are."""
-        with self.replay.without_mlp():
-            return self.replay.step(0, start) if self.facts == [] else self._first
-    _first: np.ndarray | None = None
-
     def _movers(self, rng: np.random.Generator) -> Iterator[tuple[str, AbstractContextManager, Step]]:
         own = self.replay
         yield REPLAY, nullcontext(), own.step
@@ -176,13 +163,118 @@ class _Ladder:
         for name, flows in self._flows.items():
             yield name, nullcontext(), _particle_step(flows, own.norm)
         yield "frozen", nullcontext(), lambda layer, points: points
-        yield "uniform", _both(own.without_mlp(), own.uniform()), own.step
+        if self.levelled:
+            yield "uniform", _both(own.without_mlp(), own.uniform()), own.step
         for kind in ("gaussian", "rotated"):
             yield kind, _both(own.without_mlp(), own.twin(kind, rng)), own.step
         if own.reusable:
             half = len(own) // 2
             yield "other_layer", own.without_mlp(), lambda layer, x: own.step(layer, x, (layer + half) % len(own))
         if self.random:
-            yield "random_weights", self.random.without_mlp(), self.random.step
+            yield NULL, self.random.without_mlp(), self.random.step
 
 
+def _particle_step(flows: list[Flow], norm: str) -> Step:
+    """One discrete layer of particles: on directions after a norm, on the stream in units of √d before one."""
+
+    def step(layer: int, points: np.ndarray) -> np.ndarray:
+        flow = flows[min(layer, len(flows) - 1)]
+        if norm == "post":
+            return layers.post_norm(flow, normalised(points), 1.0)
+        unit = np.sqrt(points.shape[1])
+        return unit * layers.pre_norm(flow, points / unit, 1.0)
+
+    return step
+
+
+def _readings(states: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the instruments find of the states, over depth."""
+    rng = np.random.default_rng(0)
+    found: dict[str, list[float]] = {"pass": [float(place) for place in states]}
+    for points in states.values():
+        for instrument in READ:
+            reading = instrument.measure(reduced(points, instrument.reads, "unit"), rng)
+            for name, value in reading.items():
+                if name in DEPTH:
+                    found.setdefault(name, []).append(value.value if isinstance(value, Value) else np.nan)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _compared(simulated: Mapping[int, np.ndarray], measured: Path) -> dict[str, np.ndarray]:
+    """Simulated against measured states over the trained depth: distance, the same with the mean token removed, cosine of
+    the displacements from the input, correlation of the Gram entries."""
+    names = ("arc_distance", "centred_distance", "displacement_cosine", "gram_correlation")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    start = normalised(measured[0])
+    off = ~np.eye(len(start), dtype=bool)
+    for place, state in enumerate(measured):
+        ours, theirs = normalised(simulated[place]), normalised(state)
+        found["arc_distance"].append(_arc_distance(ours, theirs))
+        found["centred_distance"].append(_arc_distance(ours - ours.mean(axis=0), theirs - theirs.mean(axis=0)))
+        found["displacement_cosine"].append(_mean_cosine(ours - start, theirs - start))
+        found["gram_correlation"].append(_correlation((ours @ ours.T)[off], (theirs @ theirs.T)[off]))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _arc_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean angle between the rows, from their distance on the sphere; a right angle where one has no direction."""
+    angles = np.full(len(a), np.pi / 2)
+    live = (np.abs(a).max(axis=1) > 0) & (np.abs(b).max(axis=1) > 0)
+    gap = np.linalg.norm(normalised(a[live]) - normalised(b[live]), axis=1)
+    angles[live] = 2 * np.arcsin(np.minimum(gap / 2, 1))
+    return float(angles.mean())
+
+
+def _mean_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the rows that both have a direction; NaN if there is none."""
+    sizes = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    live = sizes > 0
+    return float((np.einsum("nd,nd->n", a, b)[live] / sizes[live]).mean()) if live.any() else float("nan")
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1]) if min(a.std(), b.std()) > 0 else float("nan")
+
+
+@contextmanager
+def _both(*contexts: AbstractContextManager) -> Iterator[None]:
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
+        yield
+
+
+def _random_twin(running: Running) -> Replay | None:
+    """The model with freshly drawn weights; None if there is no configuration to draw from."""
+    try:
+        return Replay(replace(running, options=replace(running.options, null="random")).load(), running.model.config)
+    except Failure:
+        return None
+
+
+def _checkpoint(source: RunningSource) -> Checkpoint | None:
+    state = list(source.models.snapshots())[-1].state
+    return state if isinstance(state, Checkpoint) else None
+
+
+def _outcome(run: str, found: list[ByMover], ladder: _Ladder) -> Outcome:
+    error = float(np.mean([by[REPLAY, "free"]["arc_distance"] for by in found], axis=0).max())
+    distance = {
+        key: np.array([by[key]["arc_distance"][1:].mean() for by in found])
+        for key in found[0]
+        if key[0] in (*RUNGS, *CONTROLS, NULL)
+    }
+    return Outcome(run, error, distance, ladder.facts, ladder.dimension)
+
+
+def random_tokens(model: str, prompts: int, context: int, seed: int = 0, run: str | None = None) -> RunningSource:
+    """A model on token ids drawn evenly from its vocabulary. Raises Failure if it does not tell how large that is."""
+    probe = RunningSource.of(model, [np.array([0, 1])] * 2)
+    vocabulary = next(iter(probe.snapshots())).state.model.vocabulary
+    if vocabulary is None:
+        raise Failure(f"{model} does not tell the size of its vocabulary, so no tokens can be drawn.", "--text FILE")
+    rng = np.random.default_rng(seed)
+    tokens = list(rng.integers(0, vocabulary, (prompts, context)))
+    return RunningSource.of(
+        model, tokens, run=f"{probe.models.run}+random", prompts=prompts, context=context, seed=seed
+    )

@@ -29,7 +29,8 @@ class Replay:
     """The blocks of a model with one stack. `norm`: "post" where a block ends in a norm, "pre" where it begins with one,
     "other" elsewhere; known after the first `record`, as are `gains`.
 
-    config: the model's own, as a dictionary. Raises Failure if no table knows the blocks, or they are in two stacks.
+    config: the model's own, as a dictionary. Raises Failure if no table knows the blocks, or they are in two stacks, or
+    no module ends an MLP.
     """
 
     def __init__(self, model: torch.nn.Module, config: Mapping[str, Any]):
@@ -37,11 +38,13 @@ class Replay:
         blocks = blocks_of(model, config)
         if len({block.stack for block in blocks}) > 1:
             raise Failure(f"{type(model).__name__} has two stacks of blocks; only models with one can be replayed.")
+        if missing := [block.name for block in blocks if not block.mlp_end]:
+            raise Failure(f"No one module ends the MLP of {missing[0]}, so its attention cannot be taken alone.")
         self.shared = len(blocks) == 1 and blocks[0].passes > 1
         self._modules = [model.get_submodule(block.name) for block in blocks for _ in range(block.passes)]
         self.layers = [block.layer for block in blocks for _ in range(block.passes)]
         """By pass: the layer that the weights are stored as."""
-        self._mlp_ends = [model.get_submodule(block.mlp_end) for block in blocks if block.mlp_end]
+        self._mlp_ends = [model.get_submodule(block.mlp_end) for block in blocks]
         self._calls: list[tuple[tuple, dict]] = []
         self.norm = "other"
         self.gains: list[Float[np.ndarray, " d"] | None] = []
@@ -110,6 +113,16 @@ class Replay:
             kwargs = kwargs | {"hidden_states": given}
         with torch.no_grad():
             return _rows(_whole(self._modules[place if block is None else block](*args, **kwargs)))
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The model in evaluation mode, and as it was afterwards."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            yield
+        finally:
+            self.model.train(training)
 
     @contextmanager
     def without_mlp(self) -> Iterator[None]:

@@ -3,11 +3,24 @@
 import altair as alt
 import polars as pl
 
+from gedanken.analysis import bridge
 from gedanken.analysis.packing_pictures import packing_picture, token_pictures
 from gedanken.analysis.particle_pictures import pictures
 from gedanken.analysis.wording import cited
 
-LABELS = {
+BRIDGES = {
+    "bridge_anisotropy": "mean cosine of tokens",
+    "bridge_arc_distance": "distance from the measured tokens",
+    "bridge_arc_distance_forced": "distance from the measured tokens, by layer",
+    "bridge_centred_distance": "distance with the mean token removed",
+    "bridge_displacement_cosine": "cosine of displacements",
+    "bridge_gram_correlation": "correlation of Gram entries",
+    "bridge_polarization": "polarization",
+    "bridge_interaction_energy_normalised": "interaction energy, β = 5",
+    "bridge_cluster_count": "clusters, β = 5",
+}
+"""Over depth, measured and simulated."""
+LABELS = BRIDGES | {
     "tracks": "angles over time",
     "tracks_log": "angles over the logarithm of time",
     "places": "places over time",
@@ -20,12 +33,12 @@ LABELS = {
     "token_pairs": "pairs of tokens",
     "followed_tokens": "most-followed tokens",
 }
-TITLES = {
+TITLES = {name: f"{label} [{'rad' if 'distance' in name else '1'}]" for name, label in BRIDGES.items()} | {
     "nearest_tokens": "cosine [1]", "token_pairs": "cosine [1]",
     "followed_tokens": "tokens whose nearest it is [token]",
 }  # fmt: skip
 """Of the value axis, where it is not the label."""
-PLACES = ("point_angle", "mode_phase", "point_latitude")
+PLACES = ("point_angle", "mode_phase", "point_latitude", *bridge.VARIABLES)
 """Curves that only pictures are drawn from."""
 COLUMNS = ["kind", "number", "group", "time", "x", "y", "low", "high", "label"]
 FINE = 4
@@ -36,7 +49,7 @@ DRAWN = 8
 
 def collect_pictures(lab, runs: list[str]) -> pl.DataFrame:
     """The rows of all pictures as a table of the page: `quantity` names the picture; there is no step and no site."""
-    found = pl.concat([pictures(lab), packing_picture(lab), token_pictures(lab)])
+    found = pl.concat([pictures(lab), packing_picture(lab), token_pictures(lab), _bridges(lab)])
     if found.is_empty() or not runs:
         found = found.clear()
     # what belongs to the lab stands under its first run
@@ -46,6 +59,11 @@ def collect_pictures(lab, runs: list[str]) -> pl.DataFrame:
     drawn = [run for run in runs if run in set(found["run"])][:DRAWN]
     empty = [pl.lit(None, dtype=pl.Int64).alias("step"), pl.lit(None, dtype=pl.String).alias("site")]
     return found.filter(pl.col("run").is_in(drawn)).rename({"picture": "quantity"}).with_columns(*empty)
+
+
+def _bridges(lab) -> pl.DataFrame:
+    """Those of the bridges' pictures that are drawn."""
+    return bridge.bridge_pictures(lab).filter(pl.col("picture").is_in(list(BRIDGES)))
 
 
 def picture_quantities(found: pl.DataFrame) -> dict[str, dict]:

@@ -3,6 +3,7 @@
 from gedanken.report.data import Data
 from gedanken.report.panels import (
     asymmetry,
+    bridge,
     circle,
     compare,
     critical_depths,
@@ -39,7 +40,7 @@ def panels(data: Data) -> list[Panel]:
     ]
     shown = {quantity for panel in made if panel.table == "curves" for quantity in panel.quantities}
     made.insert(8, curves.panel(data, shown))
-    made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases, packing)] + made
+    made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases, bridge, packing)] + made
     made = [module.panel(data) for module in (sparsity_parts, critical_depths)] + made
     made = [module.panel(data) for module in (wave, gradient, asymmetry, timescales, importance, pruning)] + made
     stepped = data.values["step"].n_unique() > 1

@@ -1,22 +1,20 @@
 """Metastable clustering: the claims of [@bruno2024emergence] and of the papers around it, judged on simulations."""
 
-from gedanken.studies.base import Claim, Study, not_testable
-from gedanken.studies.metastable_clustering import collapse, lifetimes, linear, mean_field, random_starts, symmetry
+from gedanken.studies.base import Study
+from gedanken.studies.metastable_clustering import (
+    collapse,
+    lifetimes,
+    linear,
+    mean_field,
+    random_starts,
+    symmetry,
+    trained_layers,
+)
 from gedanken.studies.metastable_clustering.evidence import gather
-
-BRIDGE = Claim(
-    "MC18", "Trained layers move tokens as these flows say.", "",
-    "skill against frozen tokens, persistence, uniform attention, Gaussian and rotated twins and other layers: transfers if "
-    "the lower bound of the skill is above 0 against every control",
-    lambda evidence: not_testable(
-        "It needs the token states of a running model at every layer, replayed to 1e−4 rad, beside simulations with the "
-        "model's own matrices.", reason="not testable yet",
-    ),
-)  # fmt: skip
 
 CLAIMS = sorted(
     (*mean_field.CLAIMS, *linear.CLAIMS, *random_starts.CLAIMS, *symmetry.CLAIMS, *lifetimes.CLAIMS, *collapse.CLAIMS,
-     BRIDGE),
+     *trained_layers.CLAIMS),
     key=lambda claim: int(claim.id.removeprefix("MC")),
 )  # fmt: skip
 
@@ -27,5 +25,6 @@ STUDY = Study(
     claims=tuple(CLAIMS),
     gather=gather,
     settings={"scale": "quick"},
-    needs="nothing: it simulates what it judges and keeps it in the lab (scale=full for the largest ensembles).",
+    needs="nothing: it simulates what it judges and keeps it in the lab (scale=full for the largest ensembles); for MC18 a "
+    "bridge to a trained model (gedanken simulate --bridge MODEL).",
 )

@@ -29,6 +29,8 @@ class Evidence:
     progress: Callable[[float, float], None] | None = None
     done: float = 0.0
     kept: dict[str, pl.DataFrame] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+    """Those to judge; all of the lab if there are none."""
 
     def pick(self, quick: Any, full: Any) -> Any:
         """What the scale asks for."""
@@ -71,7 +73,7 @@ def gather(lab: Lab, runs: tuple[str, ...], settings: Mapping[str, Any], progres
     """Raises Failure for a scale that there is not."""
     if settings["scale"] not in SCALES:
         raise Failure(f"The scale is quick or full, not {settings['scale']!r}.")
-    return Evidence(lab, settings["scale"] == "full", progress)
+    return Evidence(lab, settings["scale"] == "full", progress, runs=runs)
 
 
 def generator(name: str) -> np.random.Generator:
