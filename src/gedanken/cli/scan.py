@@ -39,7 +39,7 @@ def scan(
         ),
     ] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Draws for the p-value of each tail fit (0: none).")] = 0,
-    null_draws: Annotated[int, typer.Option(min=0, help="Gaussian null draws for each shape (0: no null bands).")] = 49,
+    null_draws: Annotated[int, typer.Option(min=0, help="Gaussian null draws for each shape (0: no null bands).")] = 39,
     report: Annotated[bool, typer.Option(help="Write report.html into the lab.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be measured, and its cost.")] = False,
     threads: ThreadsOption = None,

@@ -17,8 +17,8 @@ TASK_SITES = 64
 TASK_WORK = 4e9
 """A task ends at so many sites or floating-point operations (about a third of a second): what a kill can lose."""
 
-DRAWS = 49
-"""Null draws by shape: the rank p then resolves 0.02, and a scan stays within 15 % of one without nulls."""
+DRAWS = 39
+"""Null draws by shape: the rank p then resolves 0.025, and a scan stays within 15 % of one without nulls."""
 
 
 @dataclass(frozen=True)
