@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from gedanken.sources.training import GPT, Recipe, Trainer, TrainingSource, preset
-from gedanken.sources.training.data import open_data
+from gedanken.sources.training.open_data import open_data
 from gedanken.sources.training.trainer import training_threads
 
 BLOCK = 25

@@ -71,6 +71,12 @@ class Bridged:
     def rungs(self) -> list[str]:
         return [name for name in RUNGS if (name, "free") in self.distance]
 
+    def resolution(self, mode: str) -> float:
+        """The skill that the replay's own tolerance of 1e−4 rad makes, at the nearest control."""
+        return REPLAYED / min(
+            float(self.distance[key].mean()) for key in self.distance if key[0] in CONTROLS and key[1] == mode
+        )
+
     def skills(self, rung: str, mode: str, rng: np.random.Generator) -> dict[str, Estimate]:
         """S of a rung against every control that was run."""
         mine = self.distance[rung, mode]

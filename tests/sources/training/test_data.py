@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gedanken.sources.texts.base import Given
 from gedanken.sources.training.corpus import Corpus, documents
-from gedanken.sources.training.data import open_data
 from gedanken.sources.training.dataset_text import DatasetText
+from gedanken.sources.training.open_data import open_data
 from gedanken.sources.training.presets import preset
 from gedanken.sources.training.randomness import generator, stream
 from gedanken.sources.training.tasks import Copy, Modular

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gedanken.sources.training.data import open_data
 from gedanken.sources.training.model import GPT
+from gedanken.sources.training.open_data import open_data
 from gedanken.sources.training.optimiser import learning_rate
 from gedanken.sources.training.presets import preset
 from gedanken.sources.training.trainer import Trainer

@@ -9,8 +9,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from gedanken.sources.training import transformers_format
-from gedanken.sources.training.data import open_data
 from gedanken.sources.training.model import GPT, token_loss
+from gedanken.sources.training.open_data import open_data
 from gedanken.sources.training.presets import preset
 from gedanken.sources.training.trainer import Trainer
 from gedanken.status import Failure

@@ -38,3 +38,13 @@ def test_between_is_undecided():
 def test_random_weights_are_no_control():
     distance = {(name, "free"): np.ones(3) for name in ("attention", "frozen", "random_weights")}
     assert set(Bridged("some", 0.0, distance).skills("attention", "free", np.random.default_rng(0))) == {"frozen"}
+
+
+def test_what_the_replay_could_be_off_by_decides_nothing():
+    tiny = {"frozen": Estimate(4e-6, 3e-6, 5e-6, 6), "uniform": Estimate(0.1, 0.09, 0.11, 6)}
+    assert judge_skills(tiny, "particles_logit", "forced", "some").verdict == "supported"
+    assert judge_skills(tiny, "particles_logit", "forced", "some", 1e-4).verdict == "inconclusive"
+    worse = tiny | {"frozen": Estimate(-4e-6, -5e-6, -3e-6, 6)}
+    assert judge_skills(worse, "particles_logit", "forced", "some", 1e-4).verdict == "inconclusive"
+    distance = {("attention", "free"): np.ones(3), ("frozen", "free"): np.full(3, 0.5), ("uniform", "free"): np.ones(3)}
+    assert Bridged("some", 0.0, distance).resolution("free") == pytest.approx(2e-4)

@@ -22,7 +22,7 @@ def chart() -> alt.LayerChart:
             "time:Q",
             title="layers passed [count]",
             scale=alt.Scale(type="symlog", constant=SOFT, nice=False),
-            axis=alt.Axis(values=TICKS, format="d", labelOverlap=False),
+            axis=alt.Axis(values=TICKS, tickCount=len(TICKS), format="d", labelOverlap=False),
         )
     )
     value = alt.Y("y:Q", title=Y, scale=alt.Scale(zero=False))

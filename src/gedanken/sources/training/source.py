@@ -12,9 +12,9 @@ from torch import Tensor
 
 from gedanken.sources.base import Snapshot, Source
 from gedanken.sources.training import checkpoints
-from gedanken.sources.training.data import open_data
 from gedanken.sources.training.history import History
 from gedanken.sources.training.live import live_checkpoint
+from gedanken.sources.training.open_data import open_data
 from gedanken.sources.training.recipe import Recipe
 from gedanken.sources.training.trainer import Trainer, Update, device_of, training_threads
 from gedanken.status import Failure

@@ -8,16 +8,17 @@ from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
 from gedanken.studies.metastable_clustering.evidence import Evidence, generator
 
 
-def judge_skills(skills: Mapping[str, Estimate], rung: str, mode: str, run: str) -> Judgement:
+def judge_skills(skills: Mapping[str, Estimate], rung: str, mode: str, run: str, resolution: float = 0.0) -> Judgement:
     """supported (transfers): the lower bound of S is above 0 against every control; contradicted: the upper bound is below
-    0 against any. The effect is S against the control that decides, else the one it is least above."""
-    beaten_by = {name: s for name, s in skills.items() if s.high < 0}
+    0 against any; a bound within `resolution` of 0 is neither. The effect is S against the control that decides, else the
+    one it is least above."""
+    beaten_by = {name: s for name, s in skills.items() if s.high < -resolution}
     verdict, reason = Verdict.inconclusive, "undecided"
     name = min(skills, key=lambda control: skills[control].low)
     if beaten_by:
         verdict, reason = Verdict.not_supported, "does not transfer"
         name = min(beaten_by, key=lambda control: beaten_by[control].high)
-    elif all(s.low > 0 for s in skills.values()):
+    elif all(s.low > resolution for s in skills.values()):
         verdict, reason = Verdict.supported, ""
     deciding = skills[name]
     than = " and ".join(CONTROLS[control] for control in (beaten_by or [name]))
@@ -63,6 +64,7 @@ CLAIMS = (
     Claim("MC18", "Trained layers move tokens as these flows say.", "",
           "skill S = 1 − D(simulation)/D(control), D the mean arc distance over layers and tokens, for each rung and mode: "
           f"supported if the lower bound of S is above 0 against every control ({', '.join(CONTROLS)}; frozen is persistence "
-          "where each layer starts from the measured states); not supported if the upper bound is below 0 against any; "
+          "where each layer starts from the measured states); not supported if the upper bound is below 0 against any; 0 is "
+          "known to the 1e−4 rad that a replay may be off; "
           "refused if the replay of the blocks is not exact to 1e−4 rad", transfers),
 )  # fmt: skip
