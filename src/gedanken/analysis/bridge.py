@@ -15,7 +15,7 @@ from gedanken.analysis.intervals import RESAMPLES, Estimate
 from gedanken.analysis.particle_pictures import PICTURE
 
 INSTRUMENT = "bridge"
-MODES = {"free": "from the first states alone", "forced": "each layer from the measured states"}
+MODES = {"free": "from the first states alone", "forced": "at each layer from the measured states"}
 MEASURED, REPLAY = "measured", "replay"
 RUNGS = {
     "attention": "attention alone, with norms, gains and biases",

@@ -159,7 +159,8 @@ class _Ladder:
         own = self.replay
         yield REPLAY, nullcontext(), own.step
         yield "attention", own.without_mlp(), own.step
-        yield "attention_unbiased", _both(own.without_mlp(), own.without_biases()), own.step
+        if own.biased:
+            yield "attention_unbiased", _both(own.without_mlp(), own.without_biases()), own.step
         for name, flows in self._flows.items():
             yield name, nullcontext(), _particle_step(flows, own.norm)
         yield "frozen", nullcontext(), lambda layer, points: points

@@ -60,6 +60,14 @@ class Replay:
         return bool(np.array_equal(self.step(0, points)[:-1], self.step(0, changed)[:-1]))
 
     @property
+    def biased(self) -> bool:
+        """Whether blocks have biases."""
+        return bool(self._biases())
+
+    def _biases(self) -> set[torch.nn.Parameter]:
+        return {p for m in self._modules for name, p in m.named_parameters() if name.endswith("bias")}
+
+    @property
     def reusable(self) -> bool:
         """Whether there are different blocks, so that one can stand in for another."""
         return len(set(self._modules)) > 1
@@ -145,8 +153,7 @@ class Replay:
     @contextmanager
     def without_biases(self) -> Iterator[None]:
         """Blocks without any bias, of projections and of norms."""
-        named = {p for m in self._modules for name, p in m.named_parameters() if name.endswith("bias")}
-        with _changed({parameter: torch.zeros_like(parameter) for parameter in named}):
+        with _changed({parameter: torch.zeros_like(parameter) for parameter in self._biases()}):
             yield
 
     @contextmanager

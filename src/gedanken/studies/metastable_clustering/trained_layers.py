@@ -55,7 +55,9 @@ def transfers(evidence: Evidence) -> list[Judgement] | Judgement:
             continue
         rng = generator("MC18")
         parts += [
-            judge_skills(made.skills(rung, mode, rng), rung, mode, made.run) for rung in made.rungs for mode in MODES
+            judge_skills(made.skills(rung, mode, rng), rung, mode, made.run, made.resolution(mode))
+            for rung in made.rungs
+            for mode in MODES
         ]
     return parts
 
