@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from gedanken.experiment import loop
-from gedanken.experiment.plan import split, standard_instruments
+from gedanken.experiment.plan import DRAWS, split, standard_instruments
 from gedanken.experiment.scan import scan, scan_plan
 from gedanken.measurements.store import Lab
 from gedanken.sources.models import open_model
@@ -227,7 +227,7 @@ def test_a_planted_direction_does_not_look_random(tmp_path):
         {"w": rng.standard_normal((60, 40)) + 30 * np.outer(rng.standard_normal(60), rng.standard_normal(40)) / 40}, lab
     )
     p = lab.nulls.filter((pl.col("variable") == "stable_rank") & (pl.col("null") == "gaussian_twin")).collect()["p"]
-    assert p.to_list() == [pytest.approx(1 / 50)]
+    assert p.to_list() == [pytest.approx(1 / (DRAWS + 1))]
 
 
 def test_shuffling_entries_is_a_null_of_its_own(tmp_path):
@@ -237,7 +237,7 @@ def test_shuffling_entries_is_a_null_of_its_own(tmp_path):
     heavy = {f"w{i}": rng.standard_t(2.1, (60, 40)) for i in range(6)}
     scan(heavy, lab, run_name="heavy", instruments=["stable_rank"], nulls=True)
     nulls = lab.nulls.filter(pl.col("variable") == "stable_rank").collect().partition_by("null", as_dict=True)
-    assert (nulls["gaussian_twin",]["p"] <= 0.02).all()
+    assert (nulls["gaussian_twin",]["p"] <= 1 / (DRAWS + 1)).all()
     # Binomial(6, 0.05): three or more by chance with probability 0.002.
     assert (nulls["entry_shuffle",]["p"] <= 0.05).sum() < 3
 
