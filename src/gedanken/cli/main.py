@@ -26,7 +26,7 @@ from gedanken.status import Failure
 
 app = typer.Typer(
     name="gedanken",
-    help="A physics laboratory for transformers: measure weights and embeddings, with error bars and null models.",
+    help="A physics laboratory for transformers: measured at rest, on text and in training, with error bars and null models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
