@@ -144,12 +144,12 @@ class Moments:
 class Trajectory:
     """The same points at several states: tokens over depth, particles over time.
 
-    `states` is any sequence of point × coordinate arrays of one shape, `at` where each stands (relative depth in
+    `states` is any sequence of point × coordinate arrays, `at` where each stands (relative depth in
     [0, 1], or time). `group` numbers the exchangeable unit of each point (its prompt), None if points are exchangeable
     themselves; `position` is each token's place in its prompt.
     """
 
-    states: Sequence[Float[np.ndarray, "point coordinate"]]
+    states: Sequence[Float[np.ndarray, "point _coordinate"]]
     at: Float[np.ndarray, " state"]
     group: Int[np.ndarray, " point"] | None = None
     position: Int[np.ndarray, " point"] | None = None
