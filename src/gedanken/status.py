@@ -8,8 +8,8 @@ class Status(StrEnum):
     refused = "refused"
 
 
-class Flag(StrEnum):
-    """A reason in one word (stored) with its sentence (shown)."""
+class Word(StrEnum):
+    """One word (stored) with its sentence (shown)."""
 
     sentence: str
 
@@ -18,6 +18,10 @@ class Flag(StrEnum):
         member._value_ = word
         member.sentence = sentence
         return member
+
+
+class Flag(Word):
+    """A reason why a value is refused, or what must be said beside it."""
 
     # refusals
     zero_matrix = "zero_matrix", "every entry is zero"

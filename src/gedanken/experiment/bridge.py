@@ -15,6 +15,7 @@ from jaxtyping import Float
 from gedanken.analysis.bridge import CONTROLS, DEPTH, MEASURED, NULL, REPLAY, REPLAYED, RUNGS
 from gedanken.captures.reduce import reduced
 from gedanken.experiment.bridge_rows import READ, ByMover, Outcome, keep
+from gedanken.experiment.loop import Progress
 from gedanken.instruments.base import Value
 from gedanken.interventions.replay import Replay
 from gedanken.measurements.store import Lab
@@ -32,7 +33,6 @@ BEYOND = 20
 
 Path = list[Float[np.ndarray, "n d"]]
 Step = Callable[[int, Float[np.ndarray, "n d"]], Float[np.ndarray, "n d"]]
-Progress = Callable[[float, float], None]
 
 
 def bridge(

@@ -5,7 +5,7 @@ read by every pruned model, so that costs are compared prompt by prompt.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from gedanken.analysis.layer_scores import layer_scores
 from gedanken.experiment import rows as make
+from gedanken.experiment.loop import Progress
 from gedanken.experiment.pruned_loss import PrunedLoss
 from gedanken.experiment.scan import scan
 from gedanken.instruments import catalogue
@@ -49,8 +50,6 @@ EVERY = (1, 2, 4, 6, 8)
 
 SEEDS = 5
 RESAMPLES = 2000
-
-Progress = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)

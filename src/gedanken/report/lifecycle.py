@@ -3,7 +3,7 @@
 import polars as pl
 
 from gedanken.analysis.lifecycle_pictures import lifecycle_pictures
-from gedanken.analysis.wording import cited
+from gedanken.report.pictures import picture_quantities, picture_rows
 
 LABELS = {
     "wave": "stable rank",
@@ -19,17 +19,9 @@ LABELS = {
 
 def collect_lifecycle(lab, runs: list[str]) -> pl.DataFrame:
     """The rows of all pictures as rows of the page's pictures: `quantity` names the picture; no step, no site."""
-    empty = [pl.lit(None, dtype=pl.Int64).alias("step"), pl.lit(None, dtype=pl.String).alias("site")]
-    return lifecycle_pictures(lab, runs).rename({"picture": "quantity"}).with_columns(*empty)
+    return picture_rows(lifecycle_pictures(lab, runs))
 
 
 def lifecycle_quantities(found: pl.DataFrame) -> dict[str, dict]:
     """What the page must know of each picture, in the form of data.Data.quantities."""
-    return {
-        name: {
-            "variable": name, "label": LABELS[name], "title": LABELS[name], "x_title": "", "symbol": "", "unit": "1",
-            "scale": "linear", "no_null": "", "definition": "", "curve": True, "reference": cited(""), "positive": False,
-            "ratio": False, "layered": False, "null": "", "picture": True,
-        }
-        for name in found["quantity"].unique().sort()
-    }  # fmt: skip
+    return picture_quantities(found, LABELS)

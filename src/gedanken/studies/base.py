@@ -3,26 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from gedanken.measurements.store import Lab, digest
-from gedanken.status import Failure
+from gedanken.status import Failure, Word
 
 Progress = Callable[[float, float], None]
 """Called with the work done and the work in all."""
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """What the data say of a claim: one of four words everywhere. `sentence` is what a reader is told the word means."""
-
-    sentence: str
-
-    def __new__(cls, word: str, sentence: str):
-        member = str.__new__(cls, word)
-        member._value_ = word
-        member.sentence = sentence
-        return member
 
     supported = "supported", "the interval meets the claim, and no null or rival explanation gives it as well"
     not_supported = "not_supported", "the interval excludes the claim, or a null or rival gives it as well"
