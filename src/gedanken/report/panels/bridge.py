@@ -29,12 +29,12 @@ def chart() -> alt.LayerChart:
     colour = alt.Color(
         "label:N",
         scale=alt.Scale(range="category", domain=COLOURED),
-        legend=alt.Legend(orient="top", title=None, columns=3, symbolType="stroke", labelLimit=260, symbolOpacity=1),
+        legend=alt.Legend(orient="top", title=None, columns=2, symbolType="stroke", labelLimit=260, symbolOpacity=1),
     )
     dash = alt.StrokeDash(
         "label:N",
         scale=alt.Scale(domain=GREY, range=DASHES),
-        legend=alt.Legend(orient="top", title=None, columns=3, symbolType="stroke", labelLimit=260),
+        legend=alt.Legend(orient="top", title=None, columns=2, symbolType="stroke", labelLimit=260),
     )
     tip = tooltip("label:N:tokens", "time:Q:layers passed", "y:Q:value", "low:Q:95 % from", "high:Q:95 % to")
     ours = base.transform_filter("datum.group == 'coloured'")
