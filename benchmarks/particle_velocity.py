@@ -1,4 +1,4 @@
-"""Cost of one velocity of all tokens against the sum over pairs, and against torch's bare fused attention.
+"""Cost of one velocity of all tokens against the sum over pairs, a non-uniform fast transform, and torch's fused attention.
 
     python benchmarks/particle_velocity.py [--full]
 
@@ -9,10 +9,12 @@ sums all. Wall time, fastest of several, in turn; each fast result is compared w
 
 import argparse
 import time
+from contextlib import contextmanager
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from gedanken.sources.particles import nonuniform
 from gedanken.sources.particles.circle import FourierMoments
 from gedanken.sources.particles.flow import Flow, normalised
 from gedanken.sources.particles.interaction import Interaction
@@ -30,6 +32,12 @@ def main() -> None:
     with threadpool_limits(1, user_api="blas"):  # products this thin gain nothing from a second thread
         on_the_circle(rng)
         on_the_sphere(rng, 1.0 if options.full else 0.02)
+    if nonuniform.AVAILABLE:
+        print(
+            "unnormalised attention, d = 2, one thread                   bases s  transform s      ratio   difference"
+        )
+        with threadpool_limits(1, user_api="blas"):
+            many_orders(rng)
     print("softmax attention, d = 64, β = 5, float64                    bare s       ours s      ratio")
     in_high_dimension(rng)
 
@@ -46,6 +54,31 @@ def on_the_circle(rng: np.random.Generator) -> None:
         moments, angles = FourierMoments(beta), rng.uniform(0, 2 * np.pi, count)
         ours, _ = timed(lambda: moments.angular_velocity(angles, softmax=False), 5)  # noqa: B023
         print(f"{f'd = 2, N = {count:,}, β = {beta:g}':53}{'':13}{ours:13.5f}")
+
+
+def many_orders(rng: np.random.Generator) -> None:
+    """Products of bases against the non-uniform fast transform, whichever is chosen: where the choice turns."""
+    for count in (20_000, 200_000):
+        angles = rng.uniform(0, 2 * np.pi, count)
+        for beta in (50.0, 500.0, 5e3, 5e4, 5e5):
+            moments = FourierMoments(beta)
+            times = []
+            for fast in (False, True):
+                with chosen(fast):
+                    times.append(timed(lambda: moments.angular_velocity(angles, softmax=False), 3))  # noqa: B023
+            (bases, one), (fast, other) = times
+            show(f"N = {count:,}, β = {beta:g}, K = {moments.order:,}", bases, fast, np.abs(one - other).max())
+
+
+@contextmanager
+def chosen(fast: bool):
+    """One way or the other, by moving the order at which the choice turns."""
+    before = nonuniform.ORDERS
+    nonuniform.ORDERS = 0 if fast else np.inf
+    try:
+        yield
+    finally:
+        nonuniform.ORDERS = before
 
 
 def on_the_sphere(rng: np.random.Generator, share: float) -> None:

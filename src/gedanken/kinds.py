@@ -28,6 +28,7 @@ class Kind(StrEnum):
     stream = "stream"  # activations at one place: moments of two halves of the text, and whole prompts of points
     surprisal = "surprisal"  # −ln p of each token, by document
     heated_loss = "heated_loss"  # −ln p summed by groups of documents, over a grid of attention temperatures
+    approximated_loss = "approximated_loss"  # the same under approximations of attention weights, and what each does to them
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class Stream:
     """Activations at one place of a network, over a text whose first half fits what must be fitted.
 
     `fit` and `report`: moments of the rows kept (not among the first FIRST_POSITIONS of their prompt, no padding) of the
-    first and of the second half of the prompts; `excluded`: of the first positions of the second half.
+    first and of the second half of the prompts; `excluded`: how many rows at the first positions of the second were not.
     `fit_absolute`: mean |h| of every coordinate over `fit`, by which massive coordinates are chosen.
     `points`: whole prompts of the second half, at most a few thousand rows, first positions included, with the prompt
     and position of each; the same tokens at every place. Empty (0 rows) where only moments were asked for.
@@ -174,7 +175,7 @@ class Stream:
 
     fit: Moments
     report: Moments
-    excluded: Moments
+    excluded: int
     fit_absolute: Float[np.ndarray, " d"]
     points: Float[np.ndarray, "n d"]
     prompt: Int[np.ndarray, " n"]
@@ -216,6 +217,23 @@ class HeatedLoss:
 
 
 @dataclass(frozen=True)
+class ApproximatedLoss:
+    """−ln p summed by groups of documents, in nat, under each of some approximations p̃ of attention weights p, and with p.
+
+    `damage[name]`, group × approximation, sums over `rows` attention rows (of at least two keys): excess_free_energy
+    F[p̃]/T + ln Z in nat; dropped_mass, the p of keys without p̃; pattern_distance Σ|p̃ − p|; tsallis_excess, of Tsallis'
+    free energy of order 2 above its own minimum, in nat.
+    """
+
+    approximations: tuple[str, ...]
+    nats: Float[np.ndarray, "group approximation"]
+    exact: Float[np.ndarray, " group"]
+    tokens: Int[np.ndarray, " group"]
+    damage: Mapping[str, Float[np.ndarray, "group approximation"]]
+    rows: Float[np.ndarray, "group approximation"]
+
+
+@dataclass(frozen=True)
 class Attention:
     """Queries and keys of one head in one prompt, exactly as they enter the dot product.
 
@@ -246,9 +264,10 @@ class Ensemble:
     - `sums[name]`, group × temperature: sums over rows. entropy S, log_partition ln Z, logit ⟨z⟩_p (of z at T, not τ),
       heat_capacity C = Var_p(z/τ), their shares entropy_share S/ln n and heat_capacity_share C/C_max(n); the same with
       `_without` (the first key removed and p renormalised); sink (p of the first key); schottky_share and
-      schottky_mean_share (C of the two-level row with the row's gap, over C_max).
+      schottky_mean_share (C of the two-level row with the row's gap, over C_max), schottky_entropy_share, and
+      schottky_energy and schottky_free_energy, of z at T and above its mean.
     - `counts[name]`, group: rows, rows_without, sink_rows, prompts, alone, and sums over rows of uniform_mean (mean z),
-      uniform_variance, gap, gap_mean.
+      uniform_variance, gap, gap_mean, log_n_without (ln of the keys but the first).
     - `by_n[name]`, group × bin of n: rows, log_n (sum of ln n), freedom Σ(n − 1), squares ΣΣ(z − z̄_row)².
     - `spreads[name]`, three arrays (weight, mean, squared deviations) that start with the group: energy (u/τ of rows,
       by temperature), prompt_energy (the same of prompts' means, weighted by rows) and landscape (z of all row–key pairs).

@@ -105,8 +105,7 @@ def test_sums_are_those_of_the_rows_themselves():
     # Rows differ from transformers' by the padding of their batch: roundings of float32 in entries of size one.
     np.testing.assert_allclose(stream.report.total, kept.sum(axis=0), atol=len(kept) * FLOAT32)
     np.testing.assert_allclose(stream.report.second, kept.T @ kept, atol=len(kept) * 4 * FLOAT32)
-    first = rows[position < FIRST_POSITIONS]
-    np.testing.assert_allclose(stream.excluded.second, first.T @ first, atol=len(first) * 4 * FLOAT32)
+    assert stream.excluded == len(rows) - len(kept)
     np.testing.assert_allclose(stream.points, rows, atol=FLOAT32 * np.abs(rows).max())
     np.testing.assert_array_equal(stream.position, position)
     np.testing.assert_array_equal(stream.prompt, np.repeat(np.arange(prompts.half, len(prompts)), lengths))

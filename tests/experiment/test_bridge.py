@@ -8,8 +8,9 @@ import pytest
 import torch
 import transformers as tf
 
-from gedanken.analysis.bridge import CONTROLS, MODES, NULL, RUNGS, bridge_pictures, bridges
+from gedanken.analysis.bridge import CONTROLS, MODES, NULL, RUNGS, VIEWS, bridge_pictures, bridges
 from gedanken.experiment.bridge import _Ladder, _particle_step, bridge
+from gedanken.experiment.bridge_readings import compared, looks, readings
 from gedanken.interventions.replay import Replay
 from gedanken.measurements.store import Lab
 from gedanken.report.data import collect
@@ -49,18 +50,23 @@ def test_every_rung_and_control_is_there_and_kept(family, tmp_path):
     assert found.replay_error == 0.0
     controls = set(CONTROLS) - ({"other_layer"} if family == "albert" else set())
     rungs = set(RUNGS) - ({"attention_unbiased"} if family == "llama" else set())  # it has no biases
-    assert set(found.distance) == {(name, mode) for name in {*rungs, *controls, NULL} for mode in MODES}
+    assert set(found.distance) == {
+        (n, mode, view) for n in {*rungs, *controls, NULL} for mode in MODES for view in VIEWS
+    }
     assert all(len(by) == 4 and (by > 0).all() for by in found.distance.values())
-    (kept,) = bridges(lab)
-    assert kept.run == f"bridge-{family}" and kept.replay_error == 0.0
-    for key, by_prompt in found.distance.items():
-        np.testing.assert_array_equal(kept.distance[key], by_prompt)
+    for view in VIEWS:
+        (kept,) = bridges(lab, view=view)
+        assert kept.run == f"bridge-{family}" and kept.replay_error == 0.0
+        for key, by_prompt in kept.distance.items():
+            np.testing.assert_array_equal(found.distance[*key, view], by_prompt)
     measured = lab.measurements.filter(pl.col("variable") == "anisotropy").collect()
     assert measured["site"].to_list() == [
         "layers.0.resid.resid_pre",
         *(f"layers.{i}.resid.resid_post" for i in range(3)),
     ]
-    drawn = bridge_pictures(lab).filter(pl.col("picture") == "bridge_anisotropy")
+    pictures = bridge_pictures(lab)
+    drawn = pictures.filter(pl.col("picture") == "bridge_anisotropy")
+    assert {"bridge_arc_distance_trimmed", "bridge_arc_distance_centred_forced"} <= set(pictures["picture"])
     by = {label: part for (label,), part in drawn.partition_by("label", as_dict=True).items()}
     np.testing.assert_allclose(by["measured"]["y"], measured["value"])
     # whole blocks, applied one after the other, are the model
@@ -68,6 +74,7 @@ def test_every_rung_and_control_is_there_and_kept(family, tmp_path):
     assert by["attention alone"]["time"].max() == (9 if family == "albert" else 3)
     told = json.loads(lab.runs.collect()["configuration"][0])
     assert len(told["layers"]) == 3 and told["norm"] == ("pre" if family == "llama" else "post")
+    assert len(told["trimmed"]) == 4
 
 
 def test_attention_with_scalar_matrices_is_the_particle_system():
@@ -105,7 +112,30 @@ def test_attention_with_scalar_matrices_is_the_particle_system():
             moved = normalised(step(layer, states[layer]))
             # float32 beside float64, and the norm's epsilon
             np.testing.assert_allclose(moved, normalised(states[layer + 1]), atol=1e-5, err_msg=name)
-    assert bridge(made).distance["attention", "forced"].max() < 1e-6
+    found = bridge(made).distance
+    for rung in ("attention", "attention_symmetric"):  # B is a number times the identity
+        assert found[rung, "forced", "whole"].max() < 1e-6
+
+
+def test_views_take_away_the_mean_token_and_heavy_coordinates():
+    """Tokens with a common part along the first coordinate and large noise along the second."""
+    rng = np.random.default_rng(0)
+    small = rng.standard_normal((4, 40, 30))
+    states = small + np.eye(30)[0] * 50 + np.eye(30)[1] * 20 * rng.standard_normal((4, 40, 1))
+    whole, centred, trimmed = looks([states[:2], states[2:]])
+    assert [np.flatnonzero(heavy).tolist() for heavy in trimmed.heavy] == [[1], [1]]
+    kept = np.delete(small + np.eye(30)[0] * 50, 1, axis=2)[0]
+    wanted = kept / np.linalg.norm(kept, axis=1, keepdims=True)
+    np.testing.assert_allclose(trimmed(states[0], 7), wanted, atol=1e-14)  # beyond the last place: the last's
+    assert np.abs(centred(states[0], 0).mean(axis=0)).max() < 0.2 < whole(states[0], 0).mean(axis=0)[0]
+    moved = {0: states[0], 1: states[1] + np.eye(30)[1] * 99}
+    assert compared(moved, states[:2], whole)["arc_distance"][1] > 0.5
+    assert compared(moved, states[:2], trimmed)["arc_distance"] == pytest.approx([0, 0], abs=1e-7)
+    # what a collapse leaves has no direction about its mean
+    collapsed = readings({0: np.ones((5, 4))}, centred)
+    assert np.isnan(collapsed["polarization"]).all()
+    same = {0: np.ones((5, 4))}
+    assert compared(same, [np.ones((5, 4))], centred)["arc_distance"] == pytest.approx([np.pi / 2])
 
 
 def test_a_replay_that_is_not_the_model_is_refused(tmp_path, monkeypatch):

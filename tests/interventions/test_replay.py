@@ -52,7 +52,7 @@ def test_changes_last_for_a_while_only(family):
     whole = replay.step(0, start)
     rng = np.random.default_rng(1)
     changes = [replay.without_mlp(), replay.uniform(), replay.without_biases(), replay.twin("rotated", rng),
-               replay.twin("gaussian", rng)]  # fmt: skip
+               replay.twin("gaussian", rng), replay.symmetric()]  # fmt: skip
     for change in changes:
         with change:
             # llama has no biases, so nothing is taken from it
@@ -84,6 +84,58 @@ def test_uniform_attention_adds_the_mean_of_what_is_visible():
     with replay.without_mlp(), replay.uniform():
         moved = replay.step(0, start)
     np.testing.assert_allclose(moved - start, layer.self_attn.o_proj(mean).detach().numpy(), atol=1e-5)
+
+
+def test_symmetric_scores_are_those_of_the_symmetric_matrix():
+    """Without rotations and biases: attention with (B + Bᵀ)/2 of each head, B = W_QᵀW_K/√8."""
+    replay = made("bert")
+    start = replay.record(TOKENS)[0]
+    attention = replay.model.bert.encoder.layer[0].attention
+    x = torch.from_numpy(start).float()
+    with replay.without_biases(), torch.no_grad():
+        mixed = []
+        for rows in (slice(0, 8), slice(8, 16)):
+            B = attention.self.query.weight[rows].T @ attention.self.key.weight[rows] / 8**0.5
+            pattern = (x @ (B + B.T) @ x.T / 2).softmax(dim=-1)
+            mixed.append(pattern @ x @ attention.self.value.weight[rows].T)
+        normed = attention.output.LayerNorm(x + torch.cat(mixed, dim=1) @ attention.output.dense.weight.T)
+        wanted = replay.model.bert.encoder.layer[0].output.LayerNorm(normed)
+        with replay.without_mlp(), replay.symmetric():
+            # float32, sums of 16 terms of order one
+            np.testing.assert_allclose(replay.step(0, start), wanted.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", ["eager", "sdpa"])
+def test_symmetric_scores_with_rotations_shared_keys_and_a_mask(kernel):
+    replay = made("llama")
+    replay.model.set_attn_implementation(kernel)
+    start = replay.record(TOKENS)[0]
+    layer = replay.model.model.layers[0]
+    x = layer.input_layernorm(torch.from_numpy(start).float())[None]
+    cos, sin = replay.model.model.rotary_emb(x, torch.arange(11)[None])
+    query, key, value = (
+        projection(x).view(1, 11, -1, 8).transpose(1, 2)
+        for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
+    )
+    query, key = tf.models.llama.modeling_llama.apply_rotary_pos_emb(query, key, cos, sin)
+    scores = query @ key.transpose(2, 3) / 8**0.5  # one head of keys for two of queries
+    scores = (scores + scores.transpose(2, 3)) / 2 + torch.full((11, 11), -torch.inf).triu(1)
+    mixed = (scores.softmax(dim=-1) @ value).transpose(1, 2).reshape(1, 11, 16)
+    with replay.without_mlp(), replay.symmetric():
+        moved = replay.step(0, start)
+    np.testing.assert_allclose(moved - start, layer.self_attn.o_proj(mixed)[0].detach().numpy(), atol=1e-5)
+
+
+def test_scores_that_are_symmetric_stay_as_they_are():
+    replay = made("albert")
+    layer = replay.model.albert.encoder.albert_layer_groups[0].albert_layers[0].attention
+    with torch.no_grad():
+        layer.key.weight.copy_(layer.query.weight)
+        layer.key.bias.copy_(layer.query.bias)
+    start = replay.record(TOKENS)[0]
+    whole = replay.step(0, start)
+    with replay.symmetric():
+        np.testing.assert_allclose(replay.step(0, start), whole, atol=1e-6)
 
 
 def test_twins_keep_what_they_say():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import gedanken as gd
+from gedanken.kinds import Spectrum
 from gedanken.monitor.alarms import HISTORY, RankExponent, SpectralNorm, StableRank, Watch
 from gedanken.sources.base import Snapshot
 
@@ -53,11 +54,24 @@ def test_rank_collapse_needs_three_snapshots_in_a_row():
     assert heard([dict(HEALTHY), *(dict(low) for _ in range(5))]) == [(75, "rank_collapse")]
 
 
-def test_an_invalid_fit_counts_only_where_the_matrix_has_moved():
-    bad = {**HEALTHY, "rank_exponent_fit": 0.5}
-    assert heard([dict(bad) for _ in range(5)]) == []
-    moved = {**bad, "stable_rank": 10.0}
-    assert heard([dict(HEALTHY), *(dict(moved) for _ in range(3))]) == [(75, "invalid_fit")]
+def fit_of(spectrum):
+    values, high = np.linalg.svd(spectrum, compute_uv=False), max(spectrum.shape)
+    measured = RankExponent().measure(Spectrum(values, min(spectrum.shape), high), np.random.default_rng(0))
+    return {**HEALTHY, "rank_exponent_fit": measured["rank_exponent_fit"].value}
+
+
+def test_a_fit_is_invalid_where_one_direction_stands_above_noise_or_behind_a_cliff():
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal((128, 512))
+    one = np.outer(rng.standard_normal(128), rng.standard_normal(512))
+    outliers = noise + rng.standard_normal((128, 8)) @ rng.standard_normal((8, 512))
+    left, values, right = np.linalg.svd(noise, full_matrices=False)
+    law = left * np.arange(1, 129) ** -0.4 @ right
+    cliff = left * np.where(np.arange(128) < 20, values, 1e-3 * values) @ right
+    for healthy in (noise, law, outliers):
+        assert heard([fit_of(healthy) for _ in range(5)]) == []
+    for broken in (noise + one, cliff):
+        assert heard([dict(HEALTHY), *(fit_of(broken) for _ in range(3))]) == [(75, "invalid_fit")]
 
 
 def test_a_layer_that_stays_at_its_start_is_dead_after_a_fifth_of_training():

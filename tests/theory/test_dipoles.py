@@ -54,5 +54,17 @@ def test_sums_over_rows_are_the_definitions():
     for name in ("alignment", "strength", "susceptibility", "longitudinal"):
         np.testing.assert_allclose(moved[name], found[name], rtol=1e-10)
     assert np.abs(moved["mean_key"] - found["mean_key"]).min() > 1
+    assert found["swapped_rows"].sum() == 0
     # the derivative's step squared
     np.testing.assert_allclose(found["response"], found["heat_capacity"], rtol=1e-7)
+
+
+def test_swapped_keys_are_those_of_another_prompt():
+    """Where every row sees every key another row's keys are the same, and another prompt's are not."""
+    rng = np.random.default_rng(3)
+    query, key, theirs = rng.standard_normal((2, 3, 5)), rng.standard_normal((1, 7, 5)), rng.standard_normal((1, 4, 5))
+    whole = np.ones((3, 7), bool), np.ones((2, 4), bool)
+    found = dipoles.sampled_sums(query, key, whole[0], 1.0, rng, (theirs, whole[1]))
+    expected = dipoles.sampled_sums(query[:, :2], theirs, whole[1], 1.0, rng)
+    np.testing.assert_allclose(found["swapped"], expected["alignment"], rtol=1e-12)
+    assert found["swapped_rows"].tolist() == [2, 2]

@@ -31,7 +31,8 @@ def test_means_and_variances_are_those_of_draws(n, sigma):
     found = random_energy.exact(sigma, float(n))
     capacity = row.heat_capacity
     assert abs(capacity.mean() - found.heat_capacity) < 4.5 * capacity.std() / count**0.5
-    assert abs(row.entropy.mean() - found.entropy) < 4.5 * row.entropy.std() / count**0.5
+    for mine, theirs in ((found.entropy, row.entropy), (found.energy, row.energy)):
+        assert abs(theirs.mean() - mine) < 4.5 * theirs.std() / count**0.5
     squares = (capacity - capacity.mean()) ** 2
     assert abs(squares.mean() - found.variance) < 4.5 * squares.std() / count**0.5
 
@@ -57,5 +58,13 @@ def test_the_table_is_the_integral():
         table, exact = random_energy.moments(sigma, n), random_energy.exact(sigma, n)
         np.testing.assert_allclose(table.heat_capacity, exact.heat_capacity, rtol=1e-4)
         np.testing.assert_allclose(table.entropy, exact.entropy, rtol=1e-4)
+        np.testing.assert_allclose(table.energy, exact.energy, rtol=1e-4)
         np.testing.assert_allclose(table.variance, exact.variance, rtol=5e-3)
     assert random_energy.moments(2.0, 1.0).heat_capacity == 0
+
+
+def test_energy_beyond_the_table_follows_its_limits():
+    """u → −σ²(1 − 1/n) as σ → 0; for large σ it is that of the ground state, linear in σ."""
+    np.testing.assert_allclose(random_energy.moments(0.005, 20.0).energy, -(0.005**2) * 0.95, rtol=1e-3)
+    # E max of three normals is 3/(2√π); what excited states add is of the order 1/σ².
+    np.testing.assert_allclose(random_energy.moments(60.0, 3.0).energy, -60 * 1.5 / np.pi**0.5, rtol=3e-3)

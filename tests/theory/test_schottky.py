@@ -33,6 +33,7 @@ def test_two_levels_are_a_row():
         row = canonical.row(z)
         np.testing.assert_allclose(schottky.heat_capacity(gap, n), row.heat_capacity, rtol=1e-12)
         np.testing.assert_allclose(schottky.entropy(gap, n), row.entropy, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(schottky.energy(gap, n), row.energy + z.mean(), rtol=1e-12)
 
 
 def test_its_size_for_many_keys():

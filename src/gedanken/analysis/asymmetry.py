@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from gedanken.analysis.resampling import DRAWS, Estimate, bootstrap, permutation_p
+from gedanken.analysis.intervals import Estimate, bootstrap_mean
+from gedanken.analysis.p_values import DRAWS, permutation_p
 
 CHUNK = 1 << 22
 """Shuffled numbers held at a time: 32 MB."""
@@ -43,8 +44,8 @@ def asymmetry(
     mean = inner.mean(axis=0)
     observed = float(np.mean(_asymmetry(_spread(mean))))
     return Asymmetry(
-        bootstrap(inner, lambda one: float(np.mean(_asymmetry(_spread(one)))), rng),
-        bootstrap(inner, lambda one: float(np.mean(_share(_spread(one)))), rng),
+        bootstrap_mean(inner, lambda one: float(np.mean(_asymmetry(_spread(one)))), rng),
+        bootstrap_mean(inner, lambda one: float(np.mean(_share(_spread(one)))), rng),
         permutation_p(observed, _null(mean, rng, draws)),
     )
 
@@ -56,7 +57,7 @@ def uniformity(compression: Float[np.ndarray, "replicate layer"], rng: np.random
         inner = one[1:-1]
         return float(inner.std(ddof=1) / abs(inner.mean())) if inner.mean() != 0 else math.nan
 
-    return bootstrap(compression, variation, rng)
+    return bootstrap_mean(compression, variation, rng)
 
 
 def _spread(values: Float[np.ndarray, "... type step layer"]) -> Float[np.ndarray, "... type step"]:

@@ -16,10 +16,17 @@ from gedanken.analysis.particle_pictures import PICTURE
 
 INSTRUMENT = "bridge"
 MODES = {"free": "from the first states alone", "forced": "at each layer from the measured states"}
+VIEWS = {
+    "whole": "as they are",
+    "centred": "with the mean token removed",
+    "trimmed": "without the coordinates that carry more than 5 % of the variance",
+}
+"""How states are looked at. What is judged is the whole."""
 MEASURED, REPLAY = "measured", "replay"
 RUNGS = {
     "attention": "attention alone, with norms, gains and biases",
     "attention_unbiased": "attention alone, without biases",
+    "attention_symmetric": "attention alone, without biases, with the symmetric part of its scores",
     "particles_identity": "softmax attention with V = (tr V/d)·1 and β of the identity part",
     "particles_spectral": "softmax attention with V = (tr V/d)·1 and β of the spectral norm",
     "particles_logit": "softmax attention with V = (tr V/d)·1 and β matched to the variance of the logits",
@@ -39,6 +46,7 @@ LABELS = {
     REPLAY: "whole block",
     "attention": "attention alone",
     "attention_unbiased": "attention without biases",
+    "attention_symmetric": "symmetric attention",
     "particles_identity": "particles, β of tr B",
     "particles_spectral": "particles, β of ‖sym B‖",
     "particles_logit": "particles, β of the logits",
@@ -50,7 +58,7 @@ LABELS = {
     NULL: "random weights",
 }
 """In pictures."""
-DEPTH = ("arc_distance", "centred_distance", "displacement_cosine", "gram_correlation", "anisotropy", "polarization",
+DEPTH = ("arc_distance", "displacement_cosine", "gram_correlation", "anisotropy", "polarization",
          "interaction_energy_normalised", "cluster_count")  # fmt: skip
 """What stands over depth, each as the curve `bridge_` + name."""
 BY_PROMPT = "bridge_distance_by_prompt"
@@ -97,9 +105,9 @@ def skill(
     return Estimate(1 - float(simulated.sum() / control.sum()), float(low), float(high), len(simulated))
 
 
-def bridges(lab, runs: Iterable[str] = ()) -> list[Bridged]:
-    """The bridges of a lab, by name."""
-    found, wanted = _curves(lab), set(runs)
+def bridges(lab, runs: Iterable[str] = (), view: str = "whole") -> list[Bridged]:
+    """The bridges of a lab, by name, in one of the VIEWS."""
+    found, wanted = _curves(lab).filter(pl.col("view") == view), set(runs)
     made = []
     for (run,), part in found.partition_by("run", as_dict=True).items():
         if wanted and run not in wanted:
@@ -112,13 +120,14 @@ def bridges(lab, runs: Iterable[str] = ()) -> list[Bridged]:
 
 
 def bridge_pictures(lab) -> pl.DataFrame:
-    """Rows of the pictures `bridge_…` and `bridge_…_forced` in the columns of PICTURE.
+    """Rows of the pictures `bridge_…`, with `_centred` or `_trimmed` of a view and `_forced`, in the columns of PICTURE.
 
     `label` is the rung or control, `group` how it is drawn; `kind` is `measured` of the measured states.
     """
     rows = []
     for row in _curves(lab).filter(pl.col("variable") != BY_PROMPT).iter_rows(named=True):
-        rung, picture = row["rung"], row["variable"] + ("_forced" if row["mode"] == "forced" else "")
+        rung, view = row["rung"], "" if row["view"] == "whole" else f"_{row['view']}"
+        picture = row["variable"] + view + ("_forced" if row["mode"] == "forced" else "")
         group = "coloured" if rung in (MEASURED, REPLAY, *RUNGS) else "grey"
         for x, y, low, high in zip(row["x"], row["y"], row["low"], row["high"], strict=True):
             if y is not None:
@@ -129,11 +138,12 @@ def bridge_pictures(lab) -> pl.DataFrame:
 
 
 def _curves(lab) -> pl.DataFrame:
-    """The curves of all bridges with their rung and mode."""
+    """The curves of all bridges with their rung, mode and view."""
     settings = lab.settings.filter(pl.col("instrument") == INSTRUMENT).select("setting", "fields").unique().collect()
     told = [
-        (setting, *(json.loads(fields)[name] for name in ("rung", "mode"))) for setting, fields in settings.iter_rows()
+        (setting, *(json.loads(fields).get(name, "whole") for name in ("rung", "mode", "view")))
+        for setting, fields in settings.iter_rows()
     ]
-    named = pl.DataFrame(told, schema={"setting": pl.String, "rung": pl.String, "mode": pl.String}, orient="row")
+    named = pl.DataFrame(told, schema=dict.fromkeys(("setting", "rung", "mode", "view"), pl.String), orient="row")
     curves = lab.curves.filter(pl.col("variable").is_in(VARIABLES)).collect()
-    return curves.join(named, on="setting").sort("run", "variable", "mode", "rung")
+    return curves.join(named, on="setting").sort("run", "variable", "view", "mode", "rung")

@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gedanken.analysis.resampling import DRAWS, Estimate, orders, permutation_p
+from gedanken.analysis.intervals import Estimate
+from gedanken.analysis.p_values import DRAWS, orders, permutation_p
 
 LEVEL = 0.05
 ROUNDING = 1e-12
@@ -42,14 +43,18 @@ def delta_thirds(profile: Float[np.ndarray, "... layer"]) -> Float[np.ndarray, "
     return middle.mean(axis=-1) - outer.mean(axis=-1)
 
 
-def delta_smooth(profile: Float[np.ndarray, "... layer"]) -> Float[np.ndarray, "..."]:
-    """Range, over the layers, of the parabola fitted to the profile. Raises ValueError below three layers."""
+def smooth(profile: Float[np.ndarray, "... layer"]) -> Float[np.ndarray, "... layer"]:
+    """The parabola fitted to the profile, at the layers. Raises ValueError below three layers."""
     layers = profile.shape[-1]
     if layers < 3:
         raise ValueError(f"a parabola needs three layers, not {layers}")
     design = np.vander(relative_depth(layers), 3)
-    smooth = profile @ np.linalg.pinv(design).T @ design.T
-    return np.ptp(smooth, axis=-1)
+    return profile @ np.linalg.pinv(design).T @ design.T
+
+
+def delta_smooth(profile: Float[np.ndarray, "... layer"]) -> Float[np.ndarray, "..."]:
+    """Range, over the layers, of the parabola fitted to the profile. Raises ValueError below three layers."""
+    return np.ptp(smooth(profile), axis=-1)
 
 
 def persistence(profiles: Float[np.ndarray, "step layer"]) -> float:

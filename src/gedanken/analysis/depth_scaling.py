@@ -15,7 +15,7 @@ from jaxtyping import Float
 from scipy import integrate, optimize, stats
 
 from gedanken.analysis.depth_profile import delta_range, delta_smooth
-from gedanken.analysis.resampling import Estimate
+from gedanken.analysis.intervals import Estimate
 
 FEWEST = 3
 """Depths that an exponent with an interval needs."""

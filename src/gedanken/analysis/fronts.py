@@ -16,7 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gedanken.analysis.resampling import DRAWS, Estimate, bootstrap, orders, permutation_p
+from gedanken.analysis.intervals import Estimate, bootstrap_mean
+from gedanken.analysis.p_values import DRAWS, orders, permutation_p
 
 SMOOTHED = 3
 """Snapshots in the running median."""
@@ -62,7 +63,7 @@ def front(
     _, turn_p = turning(steps, mean, rng, draws)
 
     def estimate(statistic) -> Estimate:
-        return bootstrap(series, statistic, rng)
+        return bootstrap_mean(series, statistic, rng)
 
     def of_gradient(statistic):
         return estimate(lambda one: statistic(depth_gradient(one)))
@@ -206,9 +207,9 @@ def delay_per_layer(arrival: Float[np.ndarray, " layer"]) -> Estimate:
     """
     at = np.flatnonzero(np.isfinite(arrival))
     if len(at) < 3:
-        return Estimate(math.nan, math.nan, math.nan, len(at) / len(arrival))
+        return Estimate(math.nan, math.nan, math.nan, len(at), len(at) / len(arrival))
     slope, _, low, high = stats.theilslopes(arrival[at], at, 0.95)
-    return Estimate(float(slope), float(low), float(high), len(at) / len(arrival))
+    return Estimate(float(slope), float(low), float(high), len(at), len(at) / len(arrival))
 
 
 def arrival_lag(arrival: Float[np.ndarray, " layer"]) -> float:

@@ -1,5 +1,6 @@
-"""Intervals of 95 % for proportions, for statistics of exchangeable runs, and for slopes."""
+"""Intervals of 95 %: of proportions, means, slopes, and of statistics of exchangeable runs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,16 +10,22 @@ from scipy import stats
 
 RESAMPLES = 10_000
 """Of a bootstrap: the ends of the interval are then known to 1 % of its width."""
+BOOTSTRAPS = 2_000
+"""The same where the statistic is dear: the ends are then the 50th values from either side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its 95 % interval and the number of exchangeable things (runs, seeds) behind it."""
+    """A value with its 95 % interval and the number of exchangeable things (runs, seeds) behind it, where counted.
+
+    defined: the share of resamples in which it exists (1 but for events).
+    """
 
     value: float
     low: float
     high: float
-    n: int
+    n: int = 0
+    defined: float = 1.0
 
 
 def wilson(successes: int, n: int) -> Estimate:
@@ -44,6 +51,42 @@ def bootstrap(
     draws = [statistic([group[rng.integers(0, len(group), len(group))] for group in strata]) for _ in range(resamples)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return Estimate(float(statistic(strata)), float(low), float(high), sum(map(len, strata)))
+
+
+def bootstrap_mean(
+    replicates: Float[np.ndarray, "replicate ..."],
+    statistic: Callable[[np.ndarray], float],
+    rng: np.random.Generator,
+    draws: int = BOOTSTRAPS,
+) -> Estimate:
+    """A statistic of the mean over replicates (seeds, or matrices of one layer), with its percentile interval.
+
+    One replicate, or a statistic that no resample has, gives NaN ends. Percentiles of few replicates are too narrow
+    (three seeds cover about 75 %): `t_interval` of the replicates' own values is the honest one there.
+    """
+    value = statistic(replicates.mean(axis=0))
+    if len(replicates) < 2:
+        return Estimate(value, math.nan, math.nan, len(replicates))
+    chosen = rng.integers(len(replicates), size=(draws, len(replicates)))
+    # Few replicates have few different resamples: each is evaluated once.
+    unique, counts = np.unique(np.sort(chosen, axis=1), axis=0, return_counts=True)
+    found = np.array([statistic(replicates[rows].mean(axis=0)) for rows in unique])
+    found, counts = found[np.isfinite(found)], counts[np.isfinite(found)]
+    if len(found) == 0:
+        return Estimate(value, math.nan, math.nan, len(replicates), defined=0.0)
+    low, high = np.quantile(np.repeat(found, counts), [0.025, 0.975])
+    return Estimate(value, float(low), float(high), len(replicates), defined=float(counts.sum() / draws))
+
+
+def t_interval(values: Float[np.ndarray, " n"]) -> Estimate:
+    """Mean of independent values with its 95 % interval by Student's t; NaN ends below two finite values."""
+    finite = values[np.isfinite(values)]
+    n = len(finite)
+    if n < 2:
+        return Estimate(float(finite.mean()) if n else math.nan, math.nan, math.nan, n, n / max(len(values), 1))
+    half = stats.t.ppf(0.975, n - 1) * finite.std(ddof=1) / math.sqrt(n)
+    mean = float(finite.mean())
+    return Estimate(mean, mean - half, mean + half, n, n / len(values))
 
 
 def slope(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Estimate:

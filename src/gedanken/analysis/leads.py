@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from gedanken.analysis.resampling import Estimate, permutation_p
+from gedanken.analysis.intervals import Estimate
+from gedanken.analysis.p_values import permutation_p
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gedanken.analysis.resampling import permutation_p
+from gedanken.analysis.p_values import permutation_p
 
 EXACT = 9
 """Values up to which all permutations are listed: 362,880."""

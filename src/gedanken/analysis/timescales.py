@@ -20,7 +20,7 @@ from jaxtyping import Float
 from scipy import optimize
 
 from gedanken.analysis.depth_profile import relative_depth
-from gedanken.analysis.resampling import Estimate
+from gedanken.analysis.intervals import Estimate
 from gedanken.theory import two_timescales as law
 
 STARTS = 12

@@ -8,9 +8,7 @@ a norm of their own where the model has one. A block that adds both at once has 
 Which tensor is which is read off the pass itself: what the MLP reads is, or was normalised from, the stream between.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +17,7 @@ import torch
 
 from gedanken.captures.base import Capture
 from gedanken.captures.blocks import Block
-from gedanken.captures.forward import Batch, Observer
+from gedanken.captures.forward import Batch, Observer, each
 from gedanken.captures.stream_sums import StreamSums
 from gedanken.kinds import FIRST_POSITIONS, Kind, Moments, Stream, Trajectory
 from gedanken.site import Site
@@ -55,7 +53,7 @@ class _Place:
 
     def __init__(self, width: int, rows: int, state: bool):
         self.report, self.state = StreamSums(width), state
-        self.fit, self.excluded = StreamSums(width), StreamSums(width)
+        self.fit, self.excluded = StreamSums(width), 0
         self.points = np.full((rows, width), np.nan, np.float32) if state else np.zeros((0, width), np.float32)
 
 
@@ -185,7 +183,6 @@ class StreamObserver(Observer):
         mask = batch.mask.cpu()
         place = torch.arange(mask.shape[1]).expand_as(mask)
         kept = torch.nonzero((mask & (place >= FIRST_POSITIONS)).reshape(-1))[:, 0]
-        first = torch.nonzero((mask & (place < FIRST_POSITIONS)).reshape(-1))[:, 0]
         lengths = mask.sum(dim=1).tolist()
         staged, self._staged = self._staged, {}
 
@@ -201,14 +198,10 @@ class StreamObserver(Observer):
             if at.state and batch.half == "fit":
                 at.fit.add(rows[kept.to(rows.device)])
             elif at.state:
-                at.excluded.add(rows[first.to(rows.device)])
+                at.excluded += int(mask.sum()) - len(kept)
                 self._keep(at.points, tensor.reshape(*mask.shape, width), batch.prompts, lengths)
 
-        if batch.tokens.device.type == "cpu":
-            with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-                list(pool.map(take, staged.items()))
-        else:
-            list(map(take, staged.items()))
+        each(take, staged.items(), batch.tokens.device)
 
     def _keep(self, points: np.ndarray, tensor: torch.Tensor, prompts: np.ndarray, lengths: list[int]) -> None:
         for i, prompt in enumerate(prompts):
@@ -249,6 +242,7 @@ class StreamObserver(Observer):
             raw_name=str(site),
             notes=(),
             read=lambda: self.trajectory(site.stack),
+            flops=PATH * (self._layers[site.stack] + 1),
         )
 
     def moments(self, site: Site) -> Moments:
@@ -261,9 +255,8 @@ class StreamObserver(Observer):
     def stream(self, site: Site) -> Stream:
         """What was kept at a state. Raises Refusal: `not_visible`, `too_small`, `non_finite`."""
         report, place = self.moments(site), self._places[site]
-        none = place.points[:0]
-        fit, excluded = _usable(place.fit.moments(none), site), place.excluded.moments(none)
-        return Stream(fit, report, excluded, place.fit.mean_absolute, place.points, self.prompt, self.position)
+        fit = _usable(place.fit.moments(place.points[:0]), site)
+        return Stream(fit, report, place.excluded, place.fit.mean_absolute, place.points, self.prompt, self.position)
 
     def trajectory(self, stack: str | None) -> Trajectory:
         """The reservoir over depth. Raises Refusal(non_finite) if it is not finite at every state."""
@@ -286,6 +279,9 @@ def _usable(moments: Moments, site: Site) -> Moments:
 
 SPECTRA = 10.0
 """Operations over d³ of what is measured at one site: a values-only decomposition takes 4/3, one with vectors about 9."""
+
+PATH = 3e9
+"""Operations of one state of a path: the kernel of 2,048 points of some 600 coordinates."""
 
 _WHY = {
     "resid_mid": "attention and MLP are added at once",

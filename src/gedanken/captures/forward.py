@@ -5,11 +5,13 @@ told of each batch when its pass is over. The first half of the prompts fits wha
 """
 
 import abc
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ from gedanken.status import Failure
 BATCH_TOKENS = 1024
 """Tokens of a batch unless another size is asked for: enough rows for the products to run at full speed, few enough that
 the activations of all layers fit beside the weights."""
+
+T = TypeVar("T")
 
 Progress = Callable[[float, float], None]
 """Called with what is done and what there is to do."""
@@ -140,6 +144,21 @@ def is_pretrained(model: torch.nn.Module) -> bool:
 def device_of(model: torch.nn.Module) -> torch.device:
     """Where its first parameters are, and so where tokens go."""
     return next(model.parameters()).device
+
+
+def each(work: Callable[[T], None], items: Iterable[T], device: torch.device) -> None:
+    """Do some work on every item; on the host one core for each, because what is done to one would not keep more busy."""
+    if device.type != "cpu":
+        for item in items:
+            work(item)
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(work, items))
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -64,7 +64,6 @@ class LossObserver(Observer):
         self._prompts, self._dtype = prompts, dtype
         self._model: torch.nn.Module | None = None
         self._nats: list[np.ndarray] = []
-        self._document: list[np.ndarray] = []
         self._refusal: Refusal | None = None
 
     def attach(self, model: torch.nn.Module) -> None:
@@ -81,10 +80,7 @@ class LossObserver(Observer):
         except Refusal as refusal:
             self._refusal = refusal
             return
-        mask = batch.mask[:, 1:].cpu().numpy()
-        document = np.broadcast_to(self._prompts.document[batch.prompts][:, None], mask.shape)
-        self._nats.append(found.double().cpu().numpy()[mask])
-        self._document.append(document[mask])
+        self._nats.append(found[batch.mask[:, 1:].to(found.device)].cpu().numpy())
 
     def captures(self) -> list[Capture]:
         predicted = self._prompts.count - len(self._prompts)
@@ -107,10 +103,11 @@ class LossObserver(Observer):
         """−ln p of every token by document. Raises Refusal: `not_causal`, `non_finite`."""
         if self._refusal is not None:
             raise self._refusal
-        found = np.concatenate(self._nats)
+        found = np.concatenate(self._nats).astype(np.float64)
         if not np.isfinite(found).all():
             raise Refusal(Flag.non_finite, "a logit is NaN or infinite")
-        documents, number = np.unique(np.concatenate(self._document), return_inverse=True)
+        predicted = [len(row) - 1 for row in self._prompts.tokens]
+        documents, number = np.unique(np.repeat(self._prompts.document, predicted), return_inverse=True)
         sizes = None
         if self._prompts.bytes is not None:
             of_prompt = np.searchsorted(documents, self._prompts.document)

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from gedanken.captures.activations import StreamObserver
+from gedanken.captures.attention.approximated_loss import ApproximatedLossObserver
 from gedanken.captures.attention.heated_loss import HeatedLossObserver
 from gedanken.captures.attention.observer import AttentionObserver
 from gedanken.captures.attention.places import places_of
@@ -20,6 +21,8 @@ from gedanken.sources.running import Running
 
 OF_STREAM = frozenset({Kind.stream, Kind.points, Kind.moments, Kind.spectrum, Kind.trajectory})
 OF_ATTENTION = frozenset({Kind.attention, Kind.ensemble})
+CHANGED = {observer.kind: observer for observer in (HeatedLossObserver, ApproximatedLossObserver)}
+"""What runs the model once more for every change of its attention."""
 
 _lock = threading.Lock()
 _latest: dict[tuple, Pass] = {}
@@ -80,8 +83,9 @@ def _observers(running: Running, skeleton: Any, sites: tuple[str, ...], kinds: f
         found.append(AttentionObserver(places_of(skeleton, running.model.config), wanted, dtype))
     if Kind.surprisal in kinds:
         found.append(LossObserver(prompts, dtype))
-    if Kind.heated_loss in kinds:
-        # Last: it runs the model again, when the others have taken in what they saw.
-        places = places_of(skeleton, running.model.config)
-        found.append(HeatedLossObserver(places, prompts, wanted if sites else None, dtype))
+    # Last: they run the model again, when the others have taken in what they saw.
+    for kind, observer in CHANGED.items():
+        if kind in kinds:
+            places = places_of(skeleton, running.model.config)
+            found.append(observer(places, prompts, wanted if sites else None, dtype))
     return found

@@ -17,7 +17,9 @@ def scan(
     site: Annotated[
         list[str] | None, typer.Option(help="Only sites that match, e.g. 'layers.*.attn.W_Q'.", metavar="GLOB")
     ] = None,
-    instrument: Annotated[list[str] | None, typer.Option(help="Only this instrument (may be repeated).")] = None,
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Only this instrument, or NAME:FIELD=VALUE of it (repeatable).")
+    ] = None,
     product: Annotated[list[str] | None, typer.Option(help="Also W_QK, W_OV (per head), W_UE, or W_EU.")] = None,
     text: Annotated[
         str | None,
@@ -39,7 +41,7 @@ def scan(
         ),
     ] = False,
     bootstrap: Annotated[int, typer.Option(min=0, help="Draws for the p-value of each tail fit (0: none).")] = 0,
-    null_draws: Annotated[int, typer.Option(min=0, help="Gaussian null draws for each shape (0: no null bands).")] = 39,
+    null_draws: Annotated[int, typer.Option(min=0, help="Draws of each null (0: no null bands).")] = 39,
     report: Annotated[bool, typer.Option(help="Write report.html into the lab.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be measured, and its cost.")] = False,
     threads: ThreadsOption = None,
@@ -47,7 +49,7 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model's weights and embeddings, or with --text its activations: tables into the lab, one HTML report."""
-    from gedanken.experiment.scan import scan_plan, sources_of
+    from gedanken.experiment.scan import plan_for, scan_plan, sources_of
 
     plan = scan_plan(
         instruments=instrument or (),
@@ -60,10 +62,11 @@ def scan(
     options = {"prompts": prompts, "context": context, "device": device, "dtype": dtype, "batch": batch} if text else {}
     sources = sources_of(model, text, run_name=run, nulls=nulls, **options)
     for source in sources:
+        own = plan_for(source, plan)
         if dry_run:
-            _print_plan(source, plan, as_json)
+            _print_plan(source, own, as_json)
         else:
-            _measure(source, plan, lab, threads, quiet or as_json, report and source is sources[-1], as_json)
+            _measure(source, own, lab, threads, quiet or as_json, report and source is sources[-1], as_json)
 
 
 def _print_plan(source, plan, as_json: bool) -> None:

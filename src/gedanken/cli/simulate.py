@@ -194,10 +194,12 @@ def _bridge(
         found = bridge(source, tables, iterate=iterate, progress=update)
     page = _page(tables, lab) if with_report else None
     rows = [
-        {"run": found.run, "simulated": name, "mode": mode, "arc_distance": float(by_prompt.mean()),
-         "prompts": len(by_prompt)}
-        for (name, mode), by_prompt in found.distance.items()
-    ]  # fmt: skip
+        {"run": found.run, "simulated": name, "mode": mode, "arc_distance": float(by_prompt.mean())}
+        | {other: float(found.distance[name, mode, other].mean()) for other in ("centred", "trimmed")}
+        | {"prompts": len(by_prompt)}
+        for (name, mode, view), by_prompt in found.distance.items()
+        if view == "whole"
+    ]
     if as_json or not quiet:
         show(rows, as_json, title=f"{found.run}: replay exact to {found.replay_error:.1e} rad")
     if page and not (as_json or quiet):

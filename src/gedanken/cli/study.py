@@ -65,7 +65,7 @@ def _judge(chosen, lab: str, runs, claims, settings, with_report: bool, quiet: b
         rows = chosen.judge(tables, runs, claims, progress=update, **settings)
     chosen.record(tables, rows)
     page = None
-    if with_report and not tables.measurements.select("run").head(1).collect().is_empty():
+    if with_report:
         from gedanken.report.build import build
 
         page = build(tables, Path(lab) / "report.html" if "://" not in lab else Path("report.html"))

@@ -1,22 +1,22 @@
 """Bridge: a trained model's token states over depth, beside simulations of them with its own attention and controls.
 
 From the states that enter the first block, or each layer's, tokens are moved by a ladder of simulations: `replay` (whole
-blocks), `attention` (without the MLP), `attention_unbiased`, and particles of softmax attention with V = (tr V/d)·1 and
-three choices of β. Layers are the model's own discrete ones, step 1. A shared layer can be iterated beyond its depth.
+blocks), `attention` (without the MLP), `attention_unbiased`, `attention_symmetric`, and particles of softmax attention
+with V = (tr V/d)·1 and three choices of β. Layers are the model's own discrete ones, step 1. A shared layer can be
+iterated beyond its depth.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from gedanken.analysis.bridge import CONTROLS, DEPTH, MEASURED, NULL, REPLAY, REPLAYED, RUNGS
-from gedanken.captures.reduce import reduced
-from gedanken.experiment.bridge_rows import READ, ByMover, Outcome, keep
+from gedanken.analysis.bridge import CONTROLS, MEASURED, NULL, REPLAY, REPLAYED, RUNGS
+from gedanken.experiment.bridge_readings import Look, compared, looks, mean_distance, readings
+from gedanken.experiment.bridge_rows import ByMover, Outcome, keep
 from gedanken.experiment.loop import Progress
-from gedanken.instruments.base import Value
 from gedanken.interventions.replay import Replay
 from gedanken.measurements.store import Lab
 from gedanken.sources.checkpoints import Checkpoint
@@ -68,9 +68,9 @@ def _every_prompt(ladder: "_Ladder", running: Running, progress: Progress | None
         found.append(ladder.of_prompt(tokens, np.random.default_rng([running.options.seed, number])))
         if progress:
             progress(number + 1, len(prompts))
-        if found[-1][REPLAY, "free"]["arc_distance"].max() > REPLAYED:
+        if found[-1][REPLAY, "free", "whole"]["arc_distance"].max() > REPLAYED:
             # What the blocks give again is not what the model gave: nothing else may be read off them.
-            return [{key: found[-1][key] for key in ((REPLAY, "free"), (MEASURED, ""))}]
+            return [{key: by for key, by in found[-1].items() if key[0] in (REPLAY, MEASURED)}]
     return found
 
 
@@ -81,7 +81,8 @@ class _Ladder:
         self.replay, self.random, self.passes = replay, random, passes
         self._checkpoint = checkpoint
         self.facts: list[LayerFacts] = []
-        self.dimension, self.levelled = float("nan"), False
+        self.dimension, self.reachable = float("nan"), False
+        self.looks: list[Look] = []
         self._flows: dict[str, list[Flow]] = {}
         depth = len(replay)
         beyond = np.geomspace(depth, passes, BEYOND + 1).round()[1:] if passes > depth else []
@@ -90,10 +91,11 @@ class _Ladder:
     def look(self, prompts: Sequence[np.ndarray]) -> None:
         """What must be known of the states before particles can stand for them: norms and the mask."""
         states = [self.replay.record(tokens) for tokens in prompts]
+        self.looks = looks(states)
         centred = np.concatenate([path[0] - path[0].mean(axis=0) for path in states])
         spread = np.linalg.svd(centred, compute_uv=False) ** 2
         self.dimension = float(spread.sum() ** 2 / (spread**2).sum())
-        self.levelled = self._can_be_levelled(states[-1][0])
+        self.reachable = self._can_be_reached(states[-1][0])
         causal, d = self.replay.causal(states[-1][0]), states[0][0].shape[1]
         post, read = self.replay.norm == "post", {}
         for layer, stored in enumerate(self.replay.layers):
@@ -120,8 +122,8 @@ class _Ladder:
         seen = with_gains(seen, self.replay.gains[layer])
         return seen, layer_facts(seen)
 
-    def _can_be_levelled(self, start: np.ndarray) -> bool:
-        """Whether queries pass where they can be changed, so that scores can be made zero."""
+    def _can_be_reached(self, start: np.ndarray) -> bool:
+        """Whether queries and keys pass where they can be changed, and with them the scores."""
         with self.replay.without_mlp():
             before = self.replay.step(0, start)
             try:
@@ -135,15 +137,16 @@ class _Ladder:
         measured = self.replay.record(tokens)
         if self.random:
             self.random.record(tokens)
-        found = {(MEASURED, ""): _readings(dict(enumerate(measured)))}
+        found = {(MEASURED, "", look.view): readings(dict(enumerate(measured)), look) for look in self.looks}
         for name, context, step in self._movers(rng):
             with context:
                 far = self.passes if name in (REPLAY, *RUNGS, "uniform") else len(measured) - 1
                 free = self._free(measured[0], step, far)
                 forced = {n + 1: step(n, state) for n, state in enumerate(measured[:-1])}
-            found[name, "free"] = _compared(free, measured) | _readings(free)
-            if name != REPLAY:
-                found[name, "forced"] = _compared({0: measured[0]} | forced, measured)
+            for look in self.looks:
+                found[name, "free", look.view] = compared(free, measured, look) | readings(free, look)
+                if name != REPLAY:
+                    found[name, "forced", look.view] = compared({0: measured[0]} | forced, measured, look)
         return found
 
     def _free(self, start: np.ndarray, step: Step, passes: int) -> dict[int, np.ndarray]:
@@ -161,10 +164,12 @@ class _Ladder:
         yield "attention", own.without_mlp(), own.step
         if own.biased:
             yield "attention_unbiased", _both(own.without_mlp(), own.without_biases()), own.step
+        if self.reachable:
+            yield "attention_symmetric", _both(own.without_mlp(), own.without_biases(), own.symmetric()), own.step
         for name, flows in self._flows.items():
             yield name, nullcontext(), _particle_step(flows, own.norm)
         yield "frozen", nullcontext(), lambda layer, points: points
-        if self.levelled:
+        if self.reachable:
             yield "uniform", _both(own.without_mlp(), own.uniform()), own.step
         for kind in ("gaussian", "rotated"):
             yield kind, _both(own.without_mlp(), own.twin(kind, rng)), own.step
@@ -186,55 +191,6 @@ def _particle_step(flows: list[Flow], norm: str) -> Step:
         return unit * layers.pre_norm(flow, points / unit, 1.0)
 
     return step
-
-
-def _readings(states: Mapping[int, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the instruments find of the states, over depth."""
-    rng = np.random.default_rng(0)
-    found: dict[str, list[float]] = {"pass": [float(place) for place in states]}
-    for points in states.values():
-        for instrument in READ:
-            reading = instrument.measure(reduced(points, instrument.reads, "unit"), rng)
-            for name, value in reading.items():
-                if name in DEPTH:
-                    found.setdefault(name, []).append(value.value if isinstance(value, Value) else np.nan)
-    return {name: np.array(values) for name, values in found.items()}
-
-
-def _compared(simulated: Mapping[int, np.ndarray], measured: Path) -> dict[str, np.ndarray]:
-    """Simulated against measured states over the trained depth: distance, the same with the mean token removed, cosine of
-    the displacements from the input, correlation of the Gram entries."""
-    names = ("arc_distance", "centred_distance", "displacement_cosine", "gram_correlation")
-    found: dict[str, list[float]] = {name: [] for name in names}
-    start = normalised(measured[0])
-    off = ~np.eye(len(start), dtype=bool)
-    for place, state in enumerate(measured):
-        ours, theirs = normalised(simulated[place]), normalised(state)
-        found["arc_distance"].append(_arc_distance(ours, theirs))
-        found["centred_distance"].append(_arc_distance(ours - ours.mean(axis=0), theirs - theirs.mean(axis=0)))
-        found["displacement_cosine"].append(_mean_cosine(ours - start, theirs - start))
-        found["gram_correlation"].append(_correlation((ours @ ours.T)[off], (theirs @ theirs.T)[off]))
-    return {name: np.array(values) for name, values in found.items()}
-
-
-def _arc_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean angle between the rows, from their distance on the sphere; a right angle where one has no direction."""
-    angles = np.full(len(a), np.pi / 2)
-    live = (np.abs(a).max(axis=1) > 0) & (np.abs(b).max(axis=1) > 0)
-    gap = np.linalg.norm(normalised(a[live]) - normalised(b[live]), axis=1)
-    angles[live] = 2 * np.arcsin(np.minimum(gap / 2, 1))
-    return float(angles.mean())
-
-
-def _mean_cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Of the rows that both have a direction; NaN if there is none."""
-    sizes = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    live = sizes > 0
-    return float((np.einsum("nd,nd->n", a, b)[live] / sizes[live]).mean()) if live.any() else float("nan")
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(a, b)[0, 1]) if min(a.std(), b.std()) > 0 else float("nan")
 
 
 @contextmanager
@@ -259,13 +215,14 @@ def _checkpoint(source: RunningSource) -> Checkpoint | None:
 
 
 def _outcome(run: str, found: list[ByMover], ladder: _Ladder) -> Outcome:
-    error = float(np.mean([by[REPLAY, "free"]["arc_distance"] for by in found], axis=0).max())
+    error = float(np.mean([by[REPLAY, "free", "whole"]["arc_distance"] for by in found], axis=0).max())
     distance = {
-        key: np.array([by[key]["arc_distance"][1:].mean() for by in found])
+        key: np.array([mean_distance(by[key]) for by in found])
         for key in found[0]
         if key[0] in (*RUNGS, *CONTROLS, NULL)
     }
-    return Outcome(run, error, distance, ladder.facts, ladder.dimension)
+    trimmed = [int(heavy.sum()) for look in ladder.looks for heavy in look.heavy]
+    return Outcome(run, error, distance, ladder.facts, ladder.dimension, trimmed)
 
 
 def random_tokens(model: str, prompts: int, context: int, seed: int = 0, run: str | None = None) -> RunningSource:

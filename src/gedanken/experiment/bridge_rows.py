@@ -10,9 +10,7 @@ from jaxtyping import Float
 
 from gedanken.analysis.bridge import BY_PROMPT, DEPTH, INSTRUMENT, MEASURED
 from gedanken.experiment import rows as make
-from gedanken.instruments.moments.polarization import Polarization
-from gedanken.instruments.points.cluster_count import ClusterCount
-from gedanken.instruments.points.interaction_energy import InteractionEnergy
+from gedanken.experiment.bridge_readings import READ, Found
 from gedanken.interventions.replay import Replay
 from gedanken.kinds import Kind
 from gedanken.measurements.store import Lab, digest, part_key
@@ -22,23 +20,25 @@ from gedanken.sources.particles.reduced import LayerFacts
 from gedanken.sources.running import RunningSource
 
 VERSION = 1
-READ = (Polarization(), InteractionEnergy(), ClusterCount())
-"""The instruments that read measured and simulated states alike, at their standard β."""
 
-ByMover = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
-"""(rung or control, mode) → what was found of one prompt over depth, by name; the measured states have the mode ""."""
+Key = tuple[str, str, str]
+"""Rung or control, mode, view; the measured states have the mode ""."""
+ByMover = Mapping[Key, Found]
+"""What was found of one prompt."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a bridge found: mean arc distance by (rung or control, mode) and prompt, the replay's largest mean angle."""
+    """What a bridge found: mean arc distance by key and prompt, the replay's largest mean angle."""
 
     run: str
     replay_error: float
-    distance: dict[tuple[str, str], Float[np.ndarray, " prompt"]]
+    distance: dict[Key, Float[np.ndarray, " prompt"]]
     facts: list[LayerFacts]
     dimension: float
     """Participation ratio of the centred tokens that enter the first block."""
+    trimmed: list[int]
+    """By place over depth: how many coordinates the trimmed view leaves out."""
 
 
 def keep(
@@ -49,6 +49,7 @@ def keep(
     told = json.loads(about.get("configuration") or "{}") | {
         "participation_ratio": outcome.dimension,
         "norm": replay.norm,
+        "trimmed": outcome.trimmed,
         "layers": [asdict(facts) for facts in outcome.facts],
     }
     about |= {"run": outcome.run, "configuration": json.dumps(told, sort_keys=True, default=str), "null_of": None}
@@ -66,7 +67,7 @@ def keep(
         "flags": [],
     }
     lab.write("curves", list(_curves(address, outcome, found)), key)
-    sites, values = _measured(address, [by[MEASURED, ""] for by in found], replay)
+    sites, values = _measured(address, [by[MEASURED, "", "whole"] for by in found], replay)
     lab.write("sites", sites, key)
     lab.write("measurements", values, key)
 
@@ -117,11 +118,11 @@ def _interval(values: Float[np.ndarray, "prompt place"]) -> tuple[list, list, li
     return tuple([float(v) if np.isfinite(v) else None for v in row] for row in (mean, mean - half, mean + half))
 
 
-def _setting(rung: str, mode: str) -> str:
-    return digest(INSTRUMENT, VERSION, rung, mode, size=8)
+def _setting(rung: str, mode: str, view: str) -> str:
+    return digest(INSTRUMENT, VERSION, rung, mode, view, size=8)
 
 
-def _setting_row(rung: str, mode: str) -> dict[str, Any]:
-    fields = json.dumps({"rung": rung, "mode": mode}, sort_keys=True)
-    return {"setting": _setting(rung, mode), "instrument": INSTRUMENT, "version": VERSION, "fields": fields,
+def _setting_row(rung: str, mode: str, view: str) -> dict[str, Any]:
+    fields = json.dumps({"rung": rung, "mode": mode, "view": view}, sort_keys=True)
+    return {"setting": _setting(rung, mode, view), "instrument": INSTRUMENT, "version": VERSION, "fields": fields,
             "default": False}  # fmt: skip

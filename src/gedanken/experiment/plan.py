@@ -1,5 +1,6 @@
 """Plan: what to measure. Task: the stretch of it that is measured and written at once."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -73,13 +74,22 @@ class Plan:
 def standard_instruments(names: Iterable[str] = ()) -> tuple[Instrument, ...]:
     """The instruments named, in every setting that a scan uses; by default all but those that wait to be asked for.
 
-    Raises Failure for an unknown name.
+    `name:field=value` takes only the settings with that value. Raises Failure for an unknown name, field or value.
     """
-    if names:
-        classes = [catalogue.get(name) for name in names]
-    else:
+    if not names:
         classes = [found for found in map(catalogue.get, catalogue.names()) if not found.on_request]
-    return tuple(instrument for found in classes for instrument in found.standard())
+        return tuple(instrument for found in classes for instrument in found.standard())
+    return tuple(instrument for name in names for instrument in _chosen(*name.partition(":")[::2]))
+
+
+def _chosen(name: str, choice: str) -> list[Instrument]:
+    every = catalogue.get(name).standard()
+    field, _, value = choice.partition("=")
+    found = [i for i in every if not choice or str(json.loads(i.fields).get(field)) == value]
+    if not found:
+        told = sorted({f"{name}:{field}={value}" for i in every for field, value in json.loads(i.fields).items()})
+        raise Failure(f"{name} has no setting {choice}; it has {', '.join(told) or 'one'}.")
+    return found
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from jaxtyping import Float
 
 from gedanken.captures.forward import device_of, padded
 from gedanken.experiment import rows as make
-from gedanken.interventions.skip import Skipper, block_influence
+from gedanken.interventions.skip import Layers, Skipper, block_influence, by_prefix
 from gedanken.measurements.store import Lab, digest, part_key
 from gedanken.sources.base import Snapshot
 from gedanken.sources.running import Running
 
-Layers = tuple[int, ...]
-
-CHUNK = 8
-"""Sets of blocks evaluated before their losses are written: what a kill can lose."""
+CHUNK = 32
+"""Sets of blocks evaluated before their losses are written: what a kill can lose. Each chunk costs a whole pass more."""
+SCOUTS = 4
+"""One prompt of so many of the calibration half is a scout."""
 
 SITE = "stream.blocks"
 BY_PROMPT = "surprisal_by_prompt"
@@ -28,14 +28,14 @@ BY_PROMPT = "surprisal_by_prompt"
 class PrunedLoss:
     """Mean −ln p of every prompt of one half of a text, in nat a token, for any set of removed blocks.
 
-    `half` is "fit" (calibration: greedy choice, block influence) or "report" (test).
+    `half` is "fit" (calibration: greedy choice, block influence), "scout" (a quarter of it) or "report" (test).
     """
 
     snapshot: Snapshot
     lab: Lab
     batch_tokens: int = 1024
     progress: Callable[[float], None] | None = None
-    """Called with the passes through the whole model that were done, in units of its depth."""
+    """Called with the sets of blocks whose losses became known."""
     _skipper: Skipper | None = field(default=None, repr=False)
     _known: dict[tuple[str, Layers], np.ndarray] = field(default_factory=dict, repr=False)
     _influence: np.ndarray | None = field(default=None, repr=False)
@@ -67,7 +67,8 @@ class PrunedLoss:
     def prompts(self, half: str) -> np.ndarray:
         """Numbers of the prompts of a half."""
         found = self.running.prompts
-        return np.arange(found.half) if half == "fit" else np.arange(found.half, len(found))
+        ends = {"fit": (0, found.half), "scout": (0, found.half, SCOUTS), "report": (found.half, len(found))}
+        return np.arange(*ends[half])
 
     def documents(self, half: str) -> np.ndarray:
         return self.running.prompts.document[self.prompts(half)]
@@ -75,7 +76,8 @@ class PrunedLoss:
     def of(self, removals: Sequence[Collection[int]], half: str = "report") -> Float[np.ndarray, "removals prompts"]:
         """Mean surprisal of each prompt, for each set of removed blocks (an empty one: the whole model)."""
         wanted = [tuple(sorted(removed)) for removed in removals]
-        missing = [layers for layers in dict.fromkeys(wanted) if (half, layers) not in self._known]
+        missing = by_prefix({layers for layers in wanted if (half, layers) not in self._known}, self.layers)
+        self._tell(len(wanted) - len(missing))
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
             for layers, losses in zip(chunk, self._measure(chunk, half), strict=True):
@@ -104,10 +106,12 @@ class PrunedLoss:
             nats = dict(zip(nonempty, skipped, strict=True)) | {(): whole}
             for row, layers in enumerate(chunk):
                 found[row, places] = (nats[layers].double().sum(dim=1) / counts).cpu().numpy()
-            if self.progress:
-                depth = 1 + sum(1 - min(layers) / self.layers for layers in nonempty)
-                self.progress(depth * len(places) / len(numbers))
+            self._tell(len(chunk) * len(places) / len(numbers))
         return found
+
+    def _tell(self, sets: float) -> None:
+        if self.progress:
+            self.progress(sets)
 
     def _batches(self, half: str):
         prompts, numbers = self.running.prompts, self.prompts(half)
@@ -122,8 +126,9 @@ class PrunedLoss:
         address |= {"fingerprint": self.snapshot.fingerprint, "variable": BY_PROMPT}
         self.lab.record("settings", [setting_row(half, layers) for layers in chunk])
         self.lab.record("steps", [make.step_row(self.snapshot)])
+        documents = self.documents(half).astype(float).tolist()
         rows = [
-            address | {"setting": setting_of(half, layers), "x": list(range(len(y))), "y": y.tolist(), "n": len(y)}
+            address | {"setting": setting_of(half, layers), "x": documents, "y": y.tolist(), "n": len(y)}
             for layers in chunk
             for y in [self._known[half, layers]]
         ]
@@ -131,13 +136,18 @@ class PrunedLoss:
         self.lab.write("curves", rows, key)
 
     def _settings_in_lab(self) -> list[tuple[str, Layers]]:
-        kept = self.lab.settings.filter(pl.col("instrument") == BY_PROMPT).select("fields").collect()
+        mine = (pl.col("instrument") == BY_PROMPT) & (pl.col("version") == VERSION)
+        kept = self.lab.settings.filter(mine).select("fields").collect()
         fields = [json.loads(text) for text in kept["fields"]]
         return [(found["half"], tuple(found["removed"])) for found in fields]
 
 
+VERSION = 2
+"""Since 2, x is the document of each prompt."""
+
+
 def setting_of(half: str, layers: Layers) -> str:
-    return digest(BY_PROMPT, half, *layers, size=8)
+    return digest(BY_PROMPT, VERSION, half, *layers, size=8)
 
 
 def setting_row(half: str, layers: Layers) -> dict:
@@ -145,7 +155,7 @@ def setting_row(half: str, layers: Layers) -> dict:
     return {
         "setting": setting_of(half, layers),
         "instrument": BY_PROMPT,
-        "version": 1,
+        "version": VERSION,
         "fields": fields,
         "default": False,
     }

@@ -1,21 +1,19 @@
 """scan: a model's weights, or what it shows on a text, by every instrument that reads them. compare: what tuning changed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from gedanken.experiment.loop import Outcome, Progress, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.instruments.spectrum.tail_goodness import TailGoodness
+from gedanken.instruments.stream.parallel_edge import ParallelEdge
 from gedanken.measurements.store import Lab
 from gedanken.sources.base import Source
 from gedanken.sources.change import ChangeSource
 from gedanken.sources.models import open_model
 from gedanken.sources.running import RunningSource
-
-SHUFFLES = 39
-"""Draws of nulls that need the data: their rank p then resolves 0.025."""
 
 
 def scan_plan(
@@ -27,11 +25,15 @@ def scan_plan(
     nulls: bool = False,
     bootstrap: int = 0,
 ) -> Plan:
-    """The plan of a scan. `nulls` adds nulls that need the data; `bootstrap` the p of tail fits from so many draws."""
+    """The plan of a scan. `draws` of each null; `nulls` adds those that need the data, with them the edges of surrogates
+    unless instruments are named; `bootstrap` the p of tail fits from so many draws."""
+    instruments = tuple(instruments)
     found = standard_instruments(instruments)
+    if nulls and not instruments:
+        found = (*found, *ParallelEdge.standard())
     if bootstrap:
         found = (*found, TailGoodness(bootstrap=bootstrap))
-    return Plan(found, tuple(sites), tuple(products), draws, SHUFFLES if nulls else 0)
+    return Plan(found, tuple(sites), tuple(products), draws, draws if nulls else 0)
 
 
 def scan(
@@ -57,9 +59,19 @@ def scan(
     lab = lab if isinstance(lab, Lab) else Lab(lab)
     found = scan_plan(**plan)
     outcome = Outcome()
-    for source in sources_of(model, text, run_name=run_name, nulls=bool(found.shuffles), **running):
-        outcome.add(run(source, found, lab, threads=threads, progress=progress, executor=executor))
+    for source in sources_of(model, text, run_name=run_name, nulls=plan.get("nulls", False), **running):
+        outcome.add(run(source, plan_for(source, found), lab, threads=threads, progress=progress, executor=executor))
     return outcome
+
+
+def plan_for(source: Source, plan: Plan) -> Plan:
+    """The plan, or of a null run what it needs: it is a null itself, so nothing is shuffled; the edges of surrogates are
+    asked for of random weights alone, and there the primary ones suffice."""
+    if not isinstance(source, RunningSource) or source.null_of is None:
+        return plan
+    edges = (ParallelEdge(),) if source.options.null == "random" else ()
+    needed = (found for found in plan.instruments if not isinstance(found, ParallelEdge) or found in edges)
+    return replace(plan, instruments=tuple(needed), shuffles=0)
 
 
 def sources_of(

@@ -15,6 +15,7 @@ from gedanken.instruments.base import Symmetry
 from gedanken.instruments.ensemble import _known as heads
 from gedanken.kinds import (
     FIRST_POSITIONS,
+    ApproximatedLoss,
     Ensemble,
     HeatedLoss,
     Kind,
@@ -98,7 +99,7 @@ def _arrays(made: Any) -> Iterator[np.ndarray]:
             yield from _arrays(part)
     elif isinstance(made, dict):
         yield from _arrays(list(made.values()))
-    elif isinstance(made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal | HeatedLoss):
+    elif isinstance(made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal | HeatedLoss | ApproximatedLoss):
         for part in vars(made).values():
             yield from _arrays(part)
 
@@ -157,11 +158,10 @@ def _stream(rows: Raw, preparation: str) -> Stream:
         raise Refusal(Flag.non_finite)
     place = [np.arange(len(half)) % length for half in halves]
     fit, report = (half[at >= FIRST_POSITIONS] for half, at in zip(halves, place, strict=True))
-    excluded = halves[1][place[1] < FIRST_POSITIONS]
     absolute = np.abs(fit).mean(axis=0) if len(fit) else np.zeros(rows.shape[1])
     prompt = np.arange(len(halves[1])) // length
-    moments = (Moments.of(part) for part in (fit, report, excluded))
-    return Stream(*moments, absolute, halves[1].copy(), prompt, place[1])
+    excluded = len(halves[1]) - len(report)
+    return Stream(Moments.of(fit), Moments.of(report), excluded, absolute, halves[1].copy(), prompt, place[1])
 
 
 def _trajectory(rows: Raw, preparation: str) -> Trajectory:
@@ -196,6 +196,21 @@ def _heated_loss(rows: Raw, preparation: str) -> HeatedLoss:
     return HeatedLoss(GRID.copy(), nats, np.full(rows.shape[0], rows.shape[1]))
 
 
+def _approximated_loss(rows: Raw, preparation: str) -> ApproximatedLoss:
+    """The absolute entries as nats, rows as groups, and six approximations that rank otherwise by each measure of damage."""
+    if rows.size == 0:
+        raise Refusal(Flag.too_small, "no token is predicted")
+    if not np.isfinite(rows).all():
+        raise Refusal(Flag.non_finite)
+    exact, count = np.abs(rows).sum(axis=1), np.full(rows.shape[0], rows.shape[1])
+    of_rows = np.outer(count, np.ones(6))
+    orders = {"excess_free_energy": (1, 2, 3, 4, 6, 5), "dropped_mass": (0, 1, 2, 5, 4, 3),
+              "pattern_distance": (2, 1, 3, 6, 5, 4), "tsallis_excess": (6, 1, 5, 2, 4, 3)}  # fmt: skip
+    damage = {name: 0.1 * of_rows * np.array(order) for name, order in orders.items()}
+    nats = exact[:, None] * (1 + 0.1 * np.arange(1, 7))
+    return ApproximatedLoss(tuple("abcdef"), nats, exact, count, damage, of_rows)
+
+
 def _ensemble(rows: Raw, preparation: str) -> Ensemble:
     """A causal head in prompts of 12 rows, whose keys are the rows and whose queries the rows before them."""
     scale = rows.shape[1] ** -0.5
@@ -218,6 +233,7 @@ _REDUCTIONS: Mapping[Kind, Callable[[Raw, str], Any]] = MappingProxyType(
         Kind.surprisal: _surprisal,
         Kind.ensemble: _ensemble,
         Kind.heated_loss: _heated_loss,
+        Kind.approximated_loss: _approximated_loss,
     }
 )
 

@@ -16,6 +16,7 @@ from gedanken.captures.attention.places import places_of
 from gedanken.captures.attention.seen import changed_queries
 from gedanken.captures.blocks import blocks_of
 from gedanken.captures.forward import device_of, is_pretrained, outputs, padded
+from gedanken.interventions.symmetric_scores import symmetric_scores
 from gedanken.sources.architectures.layout import layout
 from gedanken.sources.tensor_files.arrays import Arrays
 from gedanken.status import Failure
@@ -145,10 +146,19 @@ class Replay:
     @contextmanager
     def uniform(self) -> Iterator[None]:
         """Attention with all scores zero: every visible token weighs the same."""
-        places = places_of(self.model, self._config)
-        modules = {self.model.get_submodule(place.module): None for place in places if place.module}
-        with changed_queries(self.model, modules, 0.0):
+        with changed_queries(self.model, self._attentions(), 0.0):
             yield
+
+    @contextmanager
+    def symmetric(self) -> Iterator[None]:
+        """Attention with the symmetric part of its scores."""
+        with symmetric_scores(self.model, self._attentions()):
+            yield
+
+    def _attentions(self) -> dict[torch.nn.Module, None]:
+        """The attention modules, all heads and calls of each."""
+        places = places_of(self.model, self._config)
+        return {self.model.get_submodule(place.module): None for place in places if place.module}
 
     @contextmanager
     def without_biases(self) -> Iterator[None]:

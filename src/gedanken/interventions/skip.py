@@ -1,10 +1,11 @@
 """Skip: a model with some of its blocks replaced by the identity, and what each such loss is.
 
-For one batch the whole model runs once and keeps the stream that enters every block; each set of skipped blocks then
-begins at its first block with the stream that is kept, so that skipping late blocks costs little.
+For one batch the whole model runs once and keeps the stream that enters every block. A set of skipped blocks then begins
+at the last block that any earlier set reached with the same blocks skipped before it, so that only what differs is run.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +17,10 @@ from gedanken.captures.blocks import Block, blocks_of
 from gedanken.captures.forward import is_pretrained
 from gedanken.captures.loss import surprisal
 from gedanken.status import Failure
+
+Layers = tuple[int, ...]
+Place = tuple[Layers, int]
+"""The blocks skipped before a block, and the block: where a stream stands."""
 
 
 class Skipper:
@@ -39,11 +44,22 @@ class Skipper:
         tokens: Int[torch.Tensor, "prompt position"],
         mask: Bool[torch.Tensor, "prompt position"],
         removals: Sequence[Collection[int]],
-    ) -> Iterator[Float[torch.Tensor, "prompt position-1"]]:
-        """−ln p of every token (captures.loss.surprisal): of the whole model first, then with each set of blocks skipped."""
-        yield self.whole(tokens, mask)
-        for removed in removals:
-            yield self._without(tokens, mask, frozenset(removed))
+    ) -> list[Float[torch.Tensor, "prompt position-1"]]:
+        """−ln p of every token (captures.loss.surprisal): of the whole model first, then with each set of blocks skipped.
+
+        Raises Failure for a block that does not exist.
+        """
+        wanted = [tuple(sorted(set(removed))) for removed in removals]
+        for removed in wanted:
+            if not set(removed) <= set(range(len(self))):
+                raise Failure(f"There are blocks 0 to {len(self) - 1}, and {list(removed)} were to be removed.")
+        found = {(): self.whole(tokens, mask)}
+        kept = {((), layer): stream for layer, stream in enumerate(self._entering)}
+        starts = {(removed[:i], layer) for removed in wanted for i, layer in enumerate(removed)}
+        for removed in by_prefix(set(wanted) - {()}, len(self)):
+            kept = {place: stream for place, stream in kept.items() if place[0] == removed[: len(place[0])]}
+            found[removed] = self._without(tokens, mask, removed, kept, starts)
+        return [found[()], *(found[removed] for removed in wanted)]
 
     def whole(
         self, tokens: Int[torch.Tensor, "prompt position"], mask: Bool[torch.Tensor, "prompt position"]
@@ -66,23 +82,42 @@ class Skipper:
         """What entered each block in the last whole pass."""
         return self._entering
 
-    def _without(self, tokens, mask, removed: frozenset[int]) -> torch.Tensor:
-        if not removed:
+    def _without(
+        self, tokens, mask, removed: Layers, kept: dict[Place, torch.Tensor], starts: Collection[Place]
+    ) -> torch.Tensor:
+        """From the last block on whose stream is kept; keeps the streams at which later sets start."""
+        first = max(layer for i, layer in enumerate(removed) if (removed[:i], layer) in kept)
+        handed = kept[removed[: removed.index(first)], first]
+
+        def keep(layer: int, stream: torch.Tensor) -> None:
+            place = removed[: bisect_left(removed, layer)], layer
+            if layer > first and place in starts:
+                kept[place] = stream
+
+        identities = {
+            module: self._identity(layer, handed if layer == first else None)
+            for layer, module in enumerate(self._modules)
+            if layer <= first or layer in removed
+        }
+        with torch.no_grad(), _replaced(identities), self._watched(keep):
             return surprisal(self.model, tokens, mask)
-        if not removed <= set(range(len(self))):
-            raise Failure(f"There are blocks 0 to {len(self) - 1}, and {sorted(removed)} were to be removed.")
-        first = min(removed)
-        with (
-            torch.no_grad(),
-            _replaced(
-                {
-                    module: self._identity(layer, self._entering[first] if layer == first else None)
-                    for layer, module in enumerate(self._modules)
-                    if layer <= first or layer in removed
-                }
-            ),
-        ):
-            return surprisal(self.model, tokens, mask)
+
+    @contextmanager
+    def _watched(self, keep: Callable[[int, torch.Tensor], None]) -> Iterator[None]:
+        """`keep` is told the number of each block that runs, and the stream that enters it."""
+
+        def watcher(layer: int):
+            return lambda module, args, kwargs: keep(layer, _stream(args, kwargs))
+
+        hooks = [
+            module.register_forward_pre_hook(watcher(layer), with_kwargs=True)
+            for layer, module in enumerate(self._modules)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def _identity(self, layer: int, kept: torch.Tensor | None) -> Callable[..., Any]:
         """A forward that hands on the stream (or `kept` instead of it), in the form that the block returns."""
@@ -93,6 +128,12 @@ class Skipper:
             return (stream, *([None] * (width - 1))) if width else stream
 
         return forward
+
+
+def by_prefix(sets: Iterable[Layers], layers: int) -> list[Layers]:
+    """Sets of blocks, each sorted, in an order in which those that share their first blocks follow one another, and
+    those that go on unchanged for longest come first: they pass through all streams at which the others start."""
+    return sorted(sets, key=lambda removed: (*removed, layers), reverse=True)
 
 
 def decoder_blocks(model: torch.nn.Module) -> list[Block]:

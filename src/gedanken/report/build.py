@@ -38,7 +38,7 @@ VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 def build(lab: Lab, path: str | os.PathLike) -> Path:
     """Write the report of `lab` to `path` and return it.
 
-    Raises Failure if the lab has no measurements, or if the file cannot be written.
+    Raises Failure if the lab has neither measurements nor verdicts nor ensembles, or if the file cannot be written.
     """
     page = render(lab)
     path = Path(path)
@@ -51,22 +51,27 @@ def build(lab: Lab, path: str | os.PathLike) -> Path:
 
 def render(lab: Lab) -> str:
     """The page as a string."""
-    if lab.measurements.select("run").head(1).collect().is_empty():
+    if all(table.select("run").head(1).collect().is_empty() for table in (lab.measurements, lab.members)) and (
+        lab.verdicts.select("study").head(1).collect().is_empty()
+    ):
         raise Failure("The lab has no measurements to report.", try_next="gedanken scan MODEL")
     data = collect(lab)
     shown = panels(data)
-    summaries = summarise(lab, judged(lab))
+    summaries = summarise(lab, judged(lab)) if data.runs else []
+    verdicts = tables.verdicts(lab)
+    names = data.runs or [study["name"] for study in verdicts] or ["random starts"]
     script, bundle = _asset("script.js"), _bundle()
     return _template().render(
-        title=" and ".join(data.runs[:2]) + (" …" if len(data.runs) > 2 else ""),
-        headline=[*data.runs[:3], *([f"and {len(data.runs) - 3} more"] if len(data.runs) > 3 else [])],
+        title=" and ".join(names[:2]) + (" …" if len(names) > 2 else ""),
+        headline=[*names[:3], *([f"and {len(names) - 3} more"] if len(names) > 3 else [])],
+        measured=bool(data.runs),
         lede=tables.lede(lab, data),
         findings=ranked_findings(lab),
         summaries=[s for s in summaries if s.run in data.runs],
         panels=shown,
         ends=tables.ends(data),
         end_columns=tables.END_COLUMNS,
-        verdicts=tables.verdicts(lab),
+        verdicts=verdicts,
         token_views=token_views(lab, data),
         token_shades=legend(),
         refusals=tables.refusals(data),
@@ -87,7 +92,7 @@ def _payload(lab: Lab, data: Data, shown: list[Panel]) -> dict:
     """What script.js reads: the tables once, and the panels that share them."""
     numbered = tables.numbered_places(data)
     return {
-        "runs": data.runs,
+        "runs": data.runs or [""],
         "last": tables.last_steps_of(data),
         "first": tables.opening_choices(data),
         "places": tables.places(numbered),

@@ -12,7 +12,9 @@ BRIDGES = {
     "bridge_anisotropy": "mean cosine of tokens",
     "bridge_arc_distance": "distance from the measured tokens",
     "bridge_arc_distance_forced": "distance from the measured tokens, by layer",
-    "bridge_centred_distance": "distance with the mean token removed",
+    "bridge_arc_distance_centred": "distance with the mean token removed",
+    "bridge_arc_distance_trimmed": "distance without heavy coordinates",
+    "bridge_anisotropy_trimmed": "mean cosine without heavy coordinates",
     "bridge_displacement_cosine": "cosine of displacements",
     "bridge_gram_correlation": "correlation of Gram entries",
     "bridge_polarization": "polarization",
@@ -50,12 +52,9 @@ DRAWN = 8
 def collect_pictures(lab, runs: list[str]) -> pl.DataFrame:
     """The rows of all pictures as a table of the page: `quantity` names the picture; there is no step and no site."""
     found = pl.concat([pictures(lab), packing_picture(lab), token_pictures(lab), _bridges(lab)])
-    if found.is_empty() or not runs:
-        found = found.clear()
-    # what belongs to the lab stands under its first run
-    found = found.with_columns(
-        pl.when(pl.col("run") == "").then(pl.lit(runs[0] if runs else "")).otherwise("run").alias("run")
-    )
+    # what belongs to the lab stands under its first run, or under no name where there is none
+    runs = runs or [""]
+    found = found.with_columns(pl.when(pl.col("run") == "").then(pl.lit(runs[0])).otherwise("run").alias("run"))
     drawn = [run for run in runs if run in set(found["run"])][:DRAWN]
     empty = [pl.lit(None, dtype=pl.Int64).alias("step"), pl.lit(None, dtype=pl.String).alias("site")]
     return found.filter(pl.col("run").is_in(drawn)).rename({"picture": "quantity"}).with_columns(*empty)

@@ -147,8 +147,11 @@
     }
 
     marks(row) {
+      const rival = table("curves", row.run, this.spec.rivals[this.quantity]);
+      const here = (other) => other.site === row.site && (other.step ?? null) === (row.step ?? null);
+      if (rival.length) return points(rival.filter(here));
       return this.spec.marks.flatMap((quantity) => table("values", row.run, quantity)
-        .filter((mark) => mark.site === row.site && (mark.step ?? null) === (row.step ?? null))
+        .filter(here)
         .map((mark) => ({ ...mark, symbol: page.quantities[quantity].symbol })));
     }
 

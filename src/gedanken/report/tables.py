@@ -16,6 +16,8 @@ _PLACE = ["site", "layer", "depth", "group", "order", "lane"]
 
 def lede(lab, data: Data) -> str:
     """One line under the headline: how much was measured."""
+    if not data.runs:
+        return _ensembles(lab)
     measured = lab.measurements.select(
         pl.struct("run", "site").n_unique().alias("sites"),
         (pl.col("status") == "ok").sum().alias("ok"),
@@ -27,6 +29,15 @@ def lede(lab, data: Data) -> str:
         f"{count(row['ok'], 'number')} of {count(row['variables'], 'variable')} at {count(row['sites'], 'site')} of "
         f"{count(len(data.runs) + len(data.left_out), 'model')}; {row['refused']:,} more refused, with the reason."
     )
+
+
+def _ensembles(lab) -> str:
+    """The same of a lab that holds ensembles and verdicts only."""
+    row = lab.members.select(pl.len(), pl.col("run").n_unique().alias("runs"), pl.struct("run", "seed").n_unique().alias("n"))
+    held = row.collect().row(0, named=True)
+    if not held["len"]:
+        return "No measurements: verdicts only."
+    return f"{count(held['len'], 'number')} of {count(held['n'], 'member')} of {count(held['runs'], 'ensemble')}."
 
 
 def ends(data: Data) -> dict[str, list[tuple[str, ...]]]:

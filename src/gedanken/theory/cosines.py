@@ -10,6 +10,7 @@ because ‖S‖² and ‖M‖_F² are the sums of c_ij and c_ij² over all order
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -100,6 +101,10 @@ def errors(pairs: PairCosines, along: Float[np.ndarray, " s"], quadratic: Float[
     return Errors(pairs, (along - 1) / (pairs.n - 1), (quadratic - 1) / (pairs.n - 1))
 
 
+# Freezing a distribution takes a millisecond, and the places of a scan share their shape.
+_norm, _chi, _chi2 = (lru_cache(maxsize=256)(law) for law in (stats.norm, stats.chi, stats.chi2))
+
+
 @dataclass(frozen=True, slots=True)
 class GaussianTwin:
     """The same statistics for n independent normal rows in d dimensions. Cosines of distinct pairs are uncorrelated.
@@ -117,24 +122,24 @@ class GaussianTwin:
     def mean(self):
         """μ: (χ²_d/d − 1)/√(n(n−1)), the law of ‖S‖² for n ≫ 1, with the exact mean 0 and variance 1/(Nd)."""
         scale = 1 / math.sqrt(self.n * (self.n - 1))
-        return stats.chi2(self.d, loc=-scale, scale=scale / self.d)
+        return _chi2(self.d, loc=-scale, scale=scale / self.d)
 
     def square(self):
         """q: normal, with the exact mean 1/d and variance 2(d−1)/(d²(d+2)N)."""
         d = self.d
-        return stats.norm(1 / d, math.sqrt(2 * (d - 1) / (d**2 * (d + 2) * self.pairs)))
+        return _norm(1 / d, math.sqrt(2 * (d - 1) / (d**2 * (d + 2) * self.pairs)))
 
     def spread(self):
         """σ: normal about 1/√d, from q by the delta method: sd ≈ 1/√(2dN)."""
-        return stats.norm(1 / math.sqrt(self.d), self.square().std() * math.sqrt(self.d) / 2)
+        return _norm(1 / math.sqrt(self.d), self.square().std() * math.sqrt(self.d) / 2)
 
     def edge(self, z: float = 2.0):
         """ε: normal about ε₀ = z/√d, with sd ≈ √(3/(Nd)) at z = 2."""
-        return stats.norm(z / math.sqrt(self.d), math.hypot(self.mean().std(), z * self.spread().std()))
+        return _norm(z / math.sqrt(self.d), math.hypot(self.mean().std(), z * self.spread().std()))
 
     def polarization(self):
         """R = ‖S‖/n: χ_d/√(nd)."""
-        return stats.chi(self.d, scale=1 / math.sqrt(self.n * self.d))
+        return _chi(self.d, scale=1 / math.sqrt(self.n * self.d))
 
 
 QUANTISATION_NOISE = 0.08

@@ -3,9 +3,14 @@
 A row is one dipole that chooses among n orientations; no term couples keys to each other.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import special
+
+Keys = tuple[Float[np.ndarray, "_kv_head _key _d"], Bool[np.ndarray, "_row _key"]]
+"""Keys of a prompt, and which of them some of its rows see."""
 
 
 def alignment(x: float | Float[np.ndarray, "*k"], dimension: int) -> float | Float[np.ndarray, "*k"]:
@@ -62,71 +67,94 @@ STEP = 1e-4
 """Relative change of the query in the numerical derivative: its error is of order STEP² and rounding/STEP, both 1e−8."""
 
 
+class Turned(NamedTuple):
+    """What fields do to keys, for each head and row: weights p, the mean key Σ p k, the plain mean of the keys seen, and
+    the distances of keys from that."""
+
+    weights: Float[np.ndarray, "head row key"]
+    mean: Float[np.ndarray, "head row d"]
+    middle: Float[np.ndarray, "head row d"]
+    lengths: Float[np.ndarray, "head row key"]
+
+    @property
+    def along(self) -> Float[np.ndarray, "head row"]:
+        """Σ p|k'|: the largest that |Σ p k'| could be."""
+        return np.sum(self.weights * self.lengths, axis=-1)
+
+    def alignment(self, field: Float[np.ndarray, "head row d"]) -> Float[np.ndarray, "head row"]:
+        """m∥ = q̂·Σ p k' / Σ p|k'|."""
+        found = np.einsum("hrd,hrd->hr", field, self.mean - self.middle)
+        return _ratio(found, np.linalg.norm(field, axis=-1) * self.along)
+
+
+def turned(
+    field: Float[np.ndarray, "head row d"], key: Float[np.ndarray, "head key d"], seen: Bool[np.ndarray, "row key"]
+) -> Turned:
+    """The keys that each row sees, in its field q/T."""
+    weights = _weights(field, key, seen)
+    middle = (seen / np.maximum(seen.sum(axis=1), 1)[:, None]) @ key
+    return Turned(weights, weights @ key, middle, np.sqrt(_distances(key, middle, seen)))
+
+
 def sampled_sums(
     query: Float[np.ndarray, "head row d"],
     key: Float[np.ndarray, "kv_head key d"],
-    seen: np.ndarray,
+    seen: Bool[np.ndarray, "row key"],
     scale: float,
     rng: np.random.Generator,
+    other: Keys | None = None,
 ) -> dict[str, Float[np.ndarray, " head"]]:
     """Sums over some rows of several heads, for `Ensemble.dipoles`. `query` carries the scale: it is q/T.
 
     rows; alignment m∥ = q̂·Σ p k' / Σ p|k'| with k' = k − mean k; strength |q| mean|k'| /T; mean_key |Σ p k|;
     susceptibility tr Cov_p(k)/T; longitudinal qᵀCov q/(|q|² tr Cov); heat_capacity qᵀCov q/T² and response, the same from
-    a numerical derivative of the mean key; twin and twin_squares of the isotropic twin's m∥; swapped, m∥ of each row's keys
-    in the field of another row's query (the rows in a ring), over swapped_rows rows: those whose two sets of keys differ.
+    a numerical derivative of the mean key; twin and twin_squares of the isotropic twin's m∥; swapped, m∥ with the keys that
+    rows of `other`, another prompt, see, over swapped_rows rows (none without it): row by row, as far as both have rows.
     """
     heads, count = query.shape[:2]
     key = np.repeat(key, heads // len(key), axis=0)
-    n = np.maximum(seen.sum(axis=1), 1)
-    middle = (seen / n[:, None]) @ key
-
-    def mean_key(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        p = special.softmax(np.where(seen, field @ key.swapaxes(1, 2), -np.inf), axis=-1)
-        return p, p @ key
-
-    p, mean = mean_key(query)
-    # Distances between keys and a point c from |k − c₀|² and products, both about the mean of all keys.
-    about = key.mean(axis=1, keepdims=True)
-    local, squares = key - about, np.sum((key - about) ** 2, axis=-1)
-
-    def distances(centre: np.ndarray) -> np.ndarray:
-        c = centre - about
-        found = squares[:, None] - 2 * c @ local.swapaxes(1, 2) + np.sum(c**2, axis=-1)[..., None]
-        return np.maximum(found, 0.0) * seen
-
-    lengths = np.sqrt(distances(middle))
-    trace = np.sum(p * distances(mean), axis=-1)
-    size = np.linalg.norm(query, axis=-1)
+    found = turned(query, key, seen)
+    p, size = found.weights, np.linalg.norm(query, axis=-1)
+    trace = np.sum(p * _distances(key, found.mean, seen), axis=-1)
     along = query @ key.swapaxes(1, 2)
     capacity = np.sum(p * (along - np.sum(p * along, axis=-1, keepdims=True)) ** 2, axis=-1)
-    change = (mean_key((1 + STEP) * query)[1] - mean_key((1 - STEP) * query)[1]) / (2 * STEP)
-
-    def aligned(field: np.ndarray, p: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        along = np.einsum("hrd,hrd->hr", field, mean - middle)
-        return _ratio(along, np.linalg.norm(field, axis=-1) * np.sum(p * lengths, axis=-1))
-
-    other = np.roll(query, 1, axis=1)
-    # Where all rows see the same keys a ring of queries has the mean that it had: no control.
-    differs = np.any(seen != np.roll(seen, 1, axis=0), axis=-1).astype(float)
-    swapped = aligned(other, *mean_key(other)) * differs
-    share = size**2 * trace
-    twin = twin_alignment(size, lengths, query.shape[-1], rng)
+    either = (_weights((1 + side * STEP) * query, key, seen) @ key for side in (1, -1))
+    change = np.subtract(*either) / (2 * STEP)
+    twin = twin_alignment(size, found.lengths, query.shape[-1], rng)
+    both = min(count, len(other[1])) if other else 0
+    swapped = np.zeros((heads, 0))
+    if both:
+        field = query[:, :both]
+        swapped = turned(field, np.repeat(other[0], heads // len(other[0]), axis=0), other[1][:both]).alignment(field)
     rows = {
         "rows": np.ones((heads, count)),
-        "alignment": aligned(query, p, mean),
-        "strength": size * lengths.sum(axis=-1) / n,
-        "mean_key": np.linalg.norm(mean, axis=-1),
+        "alignment": found.alignment(query),
+        "strength": size * found.lengths.sum(axis=-1) / np.maximum(seen.sum(axis=1), 1),
+        "mean_key": np.linalg.norm(found.mean, axis=-1),
         "susceptibility": scale * trace,
-        "longitudinal": _ratio(capacity, share),
+        "longitudinal": _ratio(capacity, size**2 * trace),
         "heat_capacity": capacity,
         "response": np.einsum("hrd,hrd->hr", query, change),
         "twin": twin,
         "twin_squares": twin**2,
         "swapped": swapped,
-        "swapped_rows": np.tile(differs, (heads, 1)),
+        "swapped_rows": np.ones((heads, both)),
     }
     return {name: values.sum(axis=1) for name, values in rows.items()}
+
+
+def _weights(field: np.ndarray, key: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    return special.softmax(np.where(seen, field @ key.swapaxes(1, 2), -np.inf), axis=-1)
+
+
+def _distances(key: np.ndarray, centre: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """|k − c|² for a point c of each row, 0 for keys not seen: from |k − c₀|² and products, both about the mean of all
+    keys."""
+    about = key.mean(axis=1, keepdims=True)
+    local, c = key - about, centre - about
+    squares = np.sum(local**2, axis=-1)[:, None]
+    found = squares - 2 * c @ local.swapaxes(1, 2) + np.sum(c**2, axis=-1)[..., None]
+    return np.maximum(found, 0.0) * seen
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

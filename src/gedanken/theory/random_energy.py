@@ -28,11 +28,12 @@ _POWERS = {0: (0,), 1: (1, 2), 2: (2, 3, 4), 3: (3, 4), 4: (4,)}
 
 
 class Moments(NamedTuple):
-    """Mean and variance over rows of C = Var_p(z), and the mean of S, all in powers of nat."""
+    """Mean and variance over rows of C = Var_p(z), and the means of S and of u = −⟨z⟩_p, all in powers of nat."""
 
     heat_capacity: Float[np.ndarray, "*k"]
     variance: Float[np.ndarray, "*k"]
     entropy: Float[np.ndarray, "*k"]
+    energy: Float[np.ndarray, "*k"]
 
 
 def exact(sigma: float, n: float | Num[np.ndarray, "*k"]) -> Moments:
@@ -90,7 +91,7 @@ def exact(sigma: float, n: float | Num[np.ndarray, "*k"]) -> Moments:
     )
     capacity = second - square
     variance = np.maximum(second_squared - 2 * mixed + fourth / 6 - capacity**2, 0.0)
-    return Moments(capacity, variance, log_partition - mean)
+    return Moments(capacity, variance, log_partition - mean, -mean)
 
 
 def moments(sigma: float | Float[np.ndarray, "*s"], n: float | Num[np.ndarray, "*k"]) -> Moments:
@@ -101,23 +102,23 @@ def moments(sigma: float | Float[np.ndarray, "*s"], n: float | Num[np.ndarray, "
     sigma, n = np.broadcast_arrays(np.asarray(sigma, dtype=np.float64), np.asarray(n, dtype=np.float64))
     inside = np.clip(sigma, *SIGMA)
     place = np.log(inside), np.log(np.clip(n, *N) - 1)
-    capacity, variance, entropy = (np.exp(spline.ev(*place)) for spline in _splines())
-    # C ∝ σ² below and 1/σ above, its variance as σ⁴ and, the levels being frozen but for close pairs, 1/σ.
+    capacity, variance, entropy, depth = (np.exp(spline.ev(*place)) for spline in _splines())
+    # C ∝ σ² below and 1/σ above, its variance as σ⁴ and, the levels being frozen but for close pairs, 1/σ; u as σ² and σ.
     low, high = np.minimum(sigma / inside, 1.0), np.minimum(inside / np.maximum(sigma, inside), 1.0)
     alone = n <= 1
     return Moments(
         np.where(alone, 0.0, capacity * low**2 * high),
         np.where(alone, 0.0, variance * low**4 * high),
         np.where(alone, 0.0, np.where(sigma < SIGMA[0], np.log(np.maximum(n, 1.0)) - sigma**2 / 2, entropy * high)),
+        np.where(alone, 0.0, -depth * low**2 / high),
     )
 
 
 @lru_cache(maxsize=1)
 def _splines() -> tuple[RectBivariateSpline, ...]:
-    """ln C, ln Var C and ln S over (ln σ, ln(n − 1))."""
+    """ln C, ln Var C, ln S and ln −u over (ln σ, ln(n − 1))."""
     sigmas = np.geomspace(*SIGMA, 72)
     count = np.linspace(0.0, math.log(N[1] - 1), 48)
     found = [exact(float(sigma), 1 + np.exp(count)) for sigma in sigmas]
-    return tuple(
-        RectBivariateSpline(np.log(sigmas), count, np.log([made[part] for made in found])) for part in range(3)
-    )
+    tables = zip(*(made._replace(energy=-made.energy) for made in found), strict=True)
+    return tuple(RectBivariateSpline(np.log(sigmas), count, np.log(table)) for table in tables)

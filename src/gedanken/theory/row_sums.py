@@ -120,10 +120,15 @@ def prompt_sums(
     for name, of in (("schottky_share", gap), ("schottky_mean_share", gap_mean)):
         of_two = schottky.heat_capacity(of[..., None] / temperatures, n[..., None])
         sums[name] = of_two / schottky.largest(n)[..., None]
+    two = gap[..., None] / temperatures, n[..., None]
+    entropy, sums["schottky_energy"] = schottky.entropy(*two), temperatures * schottky.energy(*two)
+    sums["schottky_entropy_share"] = entropy / np.log(n)[..., None]
+    sums["schottky_free_energy"] = sums["schottky_energy"] - temperatures * entropy
     rows = np.full(len(n), float(n.shape[1]))
     counts = {
         "rows": rows,
         "rows_without": np.full(len(n), float(enough.sum())),
+        "log_n_without": np.log(fewer[:, enough]).sum(axis=1),
         "sink_rows": np.isfinite(first).sum(axis=1).astype(float),
         "prompts": (rows > 0).astype(float),
         "alone": np.full(len(n), float((~several).sum())),

@@ -27,6 +27,13 @@ def entropy(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]
     return np.log1p(rest) + gap * rest / (1 + rest)
 
 
+def energy(gap: float | Num[np.ndarray, "*g"], n: float | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
+    """u(x) = x b/(1 + b) − x(n − 1)/n in nat: the mean energy above the plain mean of the levels, 0 at x = 0."""
+    gap, n = np.asarray(gap, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    rest = (n - 1) * np.exp(-gap)
+    return gap * (rest / (1 + rest) - (n - 1) / n)
+
+
 def gap_of_largest(n: float | Num[np.ndarray, "*k"]) -> float | Float[np.ndarray, "..."]:
     """The gap at which C is largest: the root of x tanh((x − ln(n − 1))/2) = 2, n ≥ 2."""
     level = np.log(np.asarray(n, dtype=np.float64) - 1)

@@ -158,6 +158,8 @@ def test_what_an_ensemble_keeps_is_the_sums_of_its_definition():
         without = [canonical.row(x[1:], 1 / GRID[at]) for x in several]
         bound = np.array([schottky.largest(len(x)) for x in rows])
         gap = [np.sort(x)[-1] - np.sort(x)[-2] for x in rows]
+        levels = [np.append(0.0, np.full(len(x) - 1, -g)) for x, g in zip(rows, gap, strict=True)]
+        two = [canonical.row(x, 1 / GRID[at]) for x in levels]
         expected = {
             "entropy": sum(r.entropy for r in row),
             "entropy_share": sum(r.entropy / np.log(len(x)) for r, x in zip(row, rows, strict=True)),
@@ -170,6 +172,11 @@ def test_what_an_ensemble_keeps_is_the_sums_of_its_definition():
             "sink": sum(canonical.pattern(x / GRID[at])[0] for x in rows),
             "schottky_share": sum(
                 schottky.heat_capacity(g / GRID[at], len(x)) / b for g, x, b in zip(gap, rows, bound, strict=True)
+            ),
+            "schottky_entropy_share": sum(r.entropy / np.log(len(x)) for r, x in zip(two, rows, strict=True)),
+            "schottky_energy": sum(GRID[at] * r.energy + x.mean() for r, x in zip(two, levels, strict=True)),
+            "schottky_free_energy": sum(
+                x.mean() - GRID[at] * r.log_partition for r, x in zip(two, levels, strict=True)
             ),
         }
         for name, value in expected.items():

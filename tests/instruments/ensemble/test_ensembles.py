@@ -9,6 +9,7 @@ from gedanken.instruments.ensemble.attention_entropy import AttentionEntropy
 from gedanken.instruments.ensemble.field_alignment import FieldAlignment
 from gedanken.instruments.ensemble.free_energy import FreeEnergy
 from gedanken.instruments.ensemble.heat_capacity_batch import HeatCapacityBatch
+from gedanken.instruments.ensemble.heat_capacity_curves import HeatCapacityCurves
 from gedanken.instruments.ensemble.heat_capacity_landscape import HeatCapacityLandscape
 from gedanken.instruments.ensemble.heat_capacity_pool import HeatCapacityPool
 from gedanken.instruments.ensemble.heat_capacity_row import HeatCapacityRow
@@ -21,13 +22,14 @@ from gedanken.theory import canonical
 from gedanken.theory.row_sums import MODEL
 
 ALL = [
-    AttentionEntropy, FieldAlignment, FreeEnergy, HeatCapacityBatch, HeatCapacityLandscape, HeatCapacityPool,
-    HeatCapacityRow, HeatCapacityUniform, KeySusceptibility, LogitScale, SinkMass, TemperatureCurves,
+    AttentionEntropy, FieldAlignment, FreeEnergy, HeatCapacityBatch, HeatCapacityCurves, HeatCapacityLandscape,
+    HeatCapacityPool, HeatCapacityRow, HeatCapacityUniform, KeySusceptibility, LogitScale, SinkMass, TemperatureCurves,
 ]  # fmt: skip
 
 GAUGE_DEPENDENT = {
     "energy", "free_energy", "energy_raw", "free_energy_raw", "heat_capacity_landscape", "heat_capacity_pool_between",
-    "heat_capacity_batch", "mean_key",
+    "heat_capacity_batch", "mean_key", "energy_without_sink", "free_energy_per_key", "free_energy_per_key_without_sink",
+    *(f"heat_capacity_{kind}_at_temperature" for kind in ("landscape", "pool_between", "batch")),
 }  # fmt: skip
 
 
@@ -46,12 +48,23 @@ def head(seed: int, common: np.ndarray | float = 0.0, prompts: int = 6):
 def test_a_common_vector_on_the_keys_moves_what_is_called_gauge_dependent_and_nothing_else():
     before, after = (measured(head(0, c), *ALL) for c in (0.0, np.array([4.0, -3, 2, 0, 1, 5])))
     for name, value in before.items():
-        if not isinstance(value, Value):
-            np.testing.assert_allclose(after[name].y, value.y, rtol=1e-9, atol=1e-9, err_msg=name)
-        elif name in GAUGE_DEPENDENT:
-            assert abs(after[name].value / value.value - 1) > 0.1, name
+        first, second = (x.value if isinstance(x, Value) else x.y for x in (value, after[name]))
+        if name in GAUGE_DEPENDENT:
+            assert np.abs(second / first - 1).max() > 0.1, name
         elif name != "fluctuation_dissipation_residual":
-            np.testing.assert_allclose(after[name].value, value.value, rtol=1e-9, err_msg=name)
+            np.testing.assert_allclose(second, first, rtol=1e-9, atol=1e-9 * isinstance(value, Curve), err_msg=name)
+
+
+def test_curves_pass_through_the_values_at_the_models_own_temperature():
+    found = measured(head(2), *ALL)
+    for name in ("row", "uniform", "landscape", "landscape_centred", "pool_between", "batch"):
+        at_one = found[f"heat_capacity_{name}_at_temperature"].y[MODEL]
+        np.testing.assert_allclose(at_one, found[f"heat_capacity_{name}"].value, rtol=1e-12, err_msg=name)
+    np.testing.assert_allclose(found["heat_capacity_pool_within"].value, found["heat_capacity_row"].value, rtol=1e-12)
+    without = found["temperature_heat_capacity_without_sink"].y[MODEL]
+    np.testing.assert_allclose(without, found["heat_capacity_row_fraction_without_sink"].value, rtol=1e-12)
+    two = found["temperature_heat_capacity"].y[MODEL] - found["two_levels_heat_capacity"].y[MODEL]
+    np.testing.assert_allclose(two, found["heat_capacity_schottky_excess"].value, atol=1e-12)
 
 
 def test_pooled_parts_are_the_total_variance():
@@ -148,3 +161,17 @@ def test_curves_obey_their_derivatives():
     free = -(ensemble.sums["log_partition"].sum(axis=0) / 40) * ensemble.temperatures
     np.testing.assert_allclose(np.gradient(free, ensemble.temperatures)[1:-1], -entropy[1:-1], rtol=0.02)
     assert ensemble.temperatures[MODEL] == 1.0
+
+
+def test_normal_logits_lie_on_the_curves_of_random_energies_and_two_levels_on_their_own():
+    """The nulls are known cases of the curves: each gives its own."""
+    found = measured(known.noise(np.random.default_rng(8), 2.0, 32), TemperatureCurves)
+    for name in ("entropy", "heat_capacity", "energy", "free_energy"):
+        curve = found[f"temperature_{name}"]
+        # two standard errors are drawn: 2.5 times as wide holds 17 correlated points
+        reach = 2.5 * (curve.high - curve.low) / 2
+        assert (np.abs(curve.y - (curve.null_low + curve.null_high) / 2) < reach).all(), name
+    rows = np.tile(np.append(0.0, np.full(9, -3.0)), (4, 1))
+    two = measured(known.of_logits([rows, rows]), TemperatureCurves)
+    for name in ("entropy", "heat_capacity", "energy", "free_energy"):
+        np.testing.assert_allclose(two[f"temperature_{name}"].y, two[f"two_levels_{name}"].y, rtol=1e-12, atol=1e-12)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import Float
 
-from gedanken.sources.particles import fused, pairwise
+from gedanken.sources.particles import fused, nonuniform, pairwise
 from gedanken.sources.particles.circle import FourierMoments
 from gedanken.sources.particles.flow import Flow, normalised
 from gedanken.sources.particles.interaction import Interaction
@@ -72,6 +72,37 @@ def test_circle_and_sphere_equal_the_direct_sum(beta, softmax, weighted):
     assert np.abs(harmonics.partition(y, masses) - z).max() < EXACT
 
 
+@pytest.mark.parametrize(("beta", "order"), [(966.0, 256), (974.0, 257), (5e4, 1786)])
+@pytest.mark.parametrize("count", [nonuniform.TOKENS - 1, nonuniform.TOKENS])
+def test_both_ways_around_the_change_to_the_fast_transform(beta, order, count, monkeypatch):
+    """Where the choice turns: in tokens, in orders, and far beyond. Most tokens in one cluster, which is where the sums are
+    large, and angles many turns away."""
+    pytest.importorskip("finufft")
+    rng = np.random.default_rng(8)
+    angles = np.concatenate([rng.uniform(-40, 40, 500), 0.3 + 1e-2 * rng.standard_normal(count - 500)])
+    masses = rng.uniform(0.5, 1.5, count)
+    masses /= masses.sum()
+    moments = FourierMoments(beta)
+    assert moments.order == order
+    assert nonuniform.pays(order, count) == (count >= nonuniform.TOKENS and order > nonuniform.ORDERS)
+    chosen = [moments._sums(angles, m, (moments._sine, moments._cosine, moments._kernel)) for m in (None, masses)]
+    for available in (True, False):
+        monkeypatch.setattr(nonuniform, "pays", lambda *_, ours=available: ours)
+        for m, first in zip((None, masses), chosen, strict=True):
+            found = moments._sums(angles, m, (moments._sine, moments._cosine, moments._kernel))
+            some = [0, 100, 499, 500, count - 1]
+            apart = angles[None, :] - angles[some, None]
+            weight = np.exp(-2 * beta * np.sin(apart / 2) ** 2) * (1 / count if m is None else m)
+            direct = [(weight * part).sum(axis=1) for part in (np.sin(apart), np.cos(apart), 1.0)]
+            assert np.abs(found[:, some] - direct).max() < 1e-12
+            assert np.abs(found - first).max() < 1e-12
+
+
+def test_without_the_package_the_products_of_bases_serve(monkeypatch):
+    monkeypatch.setattr(nonuniform, "AVAILABLE", False)
+    assert not nonuniform.pays(10**4, 10**6)
+
+
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("softmax", [True, False])
 @pytest.mark.parametrize("causal", [True, False])
@@ -97,6 +128,53 @@ def test_blocks_of_queries_equal_one_call(causal):
     q, k, v = torch.as_tensor(np.random.default_rng(9).standard_normal((3, 1, 2, 20, 4)))
     whole = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=1.0)
     assert (fused.by_blocks(q, k, v, causal, entries=2 * 20 * 3) - whole).abs().max() < EXACT
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("matrices", [True, False])
+def test_every_tensor_is_on_the_device_of_the_tokens(softmax, causal, weighted, matrices, monkeypatch):
+    """On a device that has shapes and no numbers, every tensor that a torch function returns is looked at."""
+    torch = pytest.importorskip("torch")
+    from torch.overrides import TorchFunctionMode
+
+    class Devices(TorchFunctionMode):
+        seen = 0
+
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            if isinstance(made, torch.Tensor):
+                self.seen += 1
+                assert made.device.type == "meta", function
+            return made
+
+    monkeypatch.setattr(fused.by_blocks, "__defaults__", (3 * 31 * 2,))  # several blocks
+    given = (
+        dict.fromkeys(("W_Q", "W_K", "W_V"), np.random.default_rng(0).standard_normal((2, 4, 4))) if matrices else {}
+    )
+    interaction = Interaction(3.0, "softmax" if softmax else "unnormalised", causal=causal, **given)
+    with Devices() as devices:
+        x, masses, W = (torch.empty(shape, dtype=torch.float64, device="meta") for shape in ((30, 4), (30,), (2, 4, 4)))
+        found = fused.on_device(interaction, x, masses if weighted else None, *([W] * 3 if matrices else []))
+        assert (found.dtype, tuple(found.shape)) == (torch.float64, (30, 4))
+        assert devices.seen > 20
+        with pytest.raises(AssertionError, match="zeros"):  # what it would catch
+            torch.zeros(3)
+
+
+def test_what_is_given_goes_to_the_device_and_the_result_comes_back(monkeypatch):
+    """The one place where arrays become tensors names the device; the kernel of a GPU does the rest, here on the CPU."""
+    torch = pytest.importorskip("torch")
+    rng, made = np.random.default_rng(10), []
+    original = torch.as_tensor
+    monkeypatch.setattr(torch, "as_tensor", lambda array, device: made.append(device) or original(array))
+    monkeypatch.setattr(fused, "_whole", fused.by_blocks)
+    W, x, masses = rng.standard_normal((2, 3, 4)), cloud(rng, 30, 4), rng.dirichlet(np.ones(30))
+    interaction = Interaction(2.0, "unnormalised", causal=True, W_Q=W, W_K=W, W_V=rng.standard_normal((2, 4, 4)))
+    found = fused.attention(interaction, x, masses, "cuda:1")
+    assert made == ["cuda:1"] * 5
+    assert np.abs(found - pairwise.attention(interaction, x, masses)).max() < EXACT * max(1.0, interaction.peak / 50)
 
 
 def test_heads_add_up_and_repulsion_is_the_negative():

@@ -2,13 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from gedanken.analysis.depth import fits
 from gedanken.analysis.depth.series import Series, from_left_out
 from gedanken.status import Flag, Refusal
 from gedanken.studies.base import Verdict
-from gedanken.studies.latent_object_permanence import STUDY, depth, principles, sizes, spectra
-from gedanken.studies.latent_object_permanence.evidence import SERIES, VARIANTS, Evidence, Model, Profile
+from gedanken.studies.latent_object_permanence import STUDY, depth, free_energy, principles, sizes, spectra
+from gedanken.studies.latent_object_permanence.evidence import (
+    ENERGY,
+    ENERGY_WITHOUT,
+    SERIES,
+    VARIANTS,
+    Evidence,
+    Model,
+    Profile,
+)
 
 BLOCKS, GROUPS = 32, 40
 STATES = np.arange(BLOCKS + 1.0)
@@ -91,10 +100,15 @@ def test_a_step_elsewhere_contradicts():
     assert found.reason == "contradicted" and "excludes 0.42" in found.sentence
 
 
-def test_noise_is_unresolved():
+def test_noise_that_hides_a_planted_step_fails_the_gate_and_else_is_unresolved():
     noisy = model(**all_variants(0.2 * STEP))
     noisy.profiles = profiles(noise=0.2, **all_variants(0.1 * STEP))
+    found = depth.step_of_sparsity(noisy)
+    assert found.reason == "gate" and "a step of 0.1 at 0.39" in found.sentence
+    noisy.failed_controls = []
     assert depth.step_of_sparsity(noisy).verdict == Verdict.inconclusive
+    assert model().failed_controls == [] and "positive controls: passed" in model().footing
+    assert "too few blocks" in model(blocks=6).footing
 
 
 def test_the_gate():
@@ -126,6 +140,7 @@ def test_dimension_both_ways():
 
 def test_spectra_both_ways():
     liquid = {"ks distance": 0.1 + 0.2 * STEP, "ks ratio": 0.5 + 2 * STEP, "outliers": 5 * STEP}
+    liquid |= {"ks distance, n/2": 0.1 + 0.1 * STEP, "outliers, n/2": 4 * STEP}
     noise_like = Evidence([model(**liquid)])
     assert next(spectra.lo3(noise_like)).verdict == Verdict.supported
     assert next(spectra.lo3(Evidence([model(**liquid | {"ks ratio": 3 + STEP})]))).reason == "contradicted"
@@ -133,14 +148,59 @@ def test_spectra_both_ways():
     assert next(spectra.lo4(Evidence([model(**solid)]))).verdict == Verdict.supported
     assert next(spectra.lo4(Evidence([model(**solid | {"ln gap": -STEP})]))).reason == "contradicted"
     assert next(spectra.lo4(Evidence([model(nulls=solid, **solid)]))).reason == "explained by null N1"
+    assert next(spectra.lo3(Evidence([model(nulls=liquid, **liquid)]))).reason == "explained by null N1"
+    few = next(spectra.lo3(Evidence([model(**liquid | {"outliers, n/2": -4 * STEP})])))
+    assert few.reason == "explained by null N10"
+    falling = {"ks distance": 0.3 - 0.2 * STEP, "ks distance, n/2": 0.3 - 0.1 * STEP}
+    assert next(spectra.lo3(Evidence([model(**liquid | falling)]))).reason == "contradicted"
     undrawn = model()
     undrawn.profiles["ks ratio"] = Refusal(Flag.too_small, "none")
-    assert "parallel_edge" in next(spectra.lo3(Evidence([undrawn]))).sentence
+    assert "--nulls" in next(spectra.lo3(Evidence([undrawn]))).sentence
+
+
+def layers(slope: float, noise: float = 0.05, seed: int = 0) -> Series:
+    return series("F", slope * np.arange(30.0), noise, seed)
+
+
+def of_attention(whole: float, without: float, random: float = 0.0, shuffled: float = 0.0) -> Model:
+    found = model()
+    found.heads = {ENERGY: layers(whole), ENERGY_WITHOUT: layers(without, seed=1)}
+    slopes = {"m~random": random, "m~shuffled": shuffled}
+    found.null_heads = {
+        run: {ENERGY: layers(slope, seed=2), ENERGY_WITHOUT: layers(slope, seed=3)} for run, slope in slopes.items()
+    }
+    return found
+
+
+def test_free_energy_both_ways():
+    rising = free_energy.falls_with_depth(of_attention(0.1, -0.1))
+    assert rising.reason == "contradicted" and rising.low > 0
+    assert free_energy.falls_with_depth(of_attention(-0.1, 0.1)).verdict == Verdict.inconclusive
+    falling = free_energy.falls_with_depth(of_attention(-0.1, -0.1))
+    # What would be needed for more is not measured.
+    assert falling.verdict == Verdict.not_testable and "Φ" in falling.sentence and falling.high < 0
+    as_much = free_energy.falls_with_depth(of_attention(-0.1, -0.1, random=-0.1))
+    assert as_much.reason == "explained by null N1"
+    shallow = of_attention(-0.1, -0.1)
+    shallow.blocks = 4
+    assert free_energy.falls_with_depth(shallow).reason == "gate"
+    assert free_energy.falls_with_depth(model()).reason == "gate"
+
+
+def test_correlations_are_scipys():
+    rng = np.random.default_rng(7)
+    profiles = np.round(rng.standard_normal((20, 12)), 1)
+    expected = [stats.spearmanr(np.arange(12), profile).statistic for profile in profiles]
+    np.testing.assert_allclose(free_energy.correlations(profiles), expected, atol=1e-12)
 
 
 def test_no_transition_without_sizes_and_no_identity_as_evidence():
     evidence = Evidence([model(**all_variants(0.2 * STEP))])
-    assert sizes.lo5(evidence).verdict == sizes.lo6(evidence).verdict == Verdict.not_testable
+    for found in (sizes.lo5(evidence), sizes.lo6(evidence)):
+        assert found.verdict == Verdict.not_testable
+        assert "m (32 blocks, d = 512)" in found.sentence and "1 of 4 sizes with 1 of 3 seeds" in found.sentence
+    assert "12 models of 24 blocks" in sizes.lo5(evidence).sentence
+    assert "there is none" in sizes.lo6(Evidence([model(blocks=6)])).sentence
     assert all(found.verdict == Verdict.not_testable for found in sizes.lo13(evidence))
     identity = principles.lo10(evidence)
     assert identity.reason == "true by definition" and float(identity.sentence.split("here ")[1].split(")")[0]) <= 1e-10

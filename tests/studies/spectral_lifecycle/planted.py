@@ -77,16 +77,18 @@ def unit(
         profiles,
         {},
         products,
+        dict.fromkeys(("leading 10 %", "leading 30 %"), alphas[:, :, -4:].mean(axis=2)),
     )
 
 
 def model(kind: str, layers: int = 20, name: str = "", family: str = "llama") -> Pruned:
-    """kind: good (importance follows the rank exponent, the last layer matters most) or noise."""
+    """kind: good (importance follows the rank exponent, the last layer matters most), few (the same on two documents) or
+    noise."""
     rng = np.random.default_rng(layers + len(kind))
     alpha = rng.permutation(np.linspace(0.1, 0.6, layers))
-    importance = 0.05 + alpha**2 if kind == "good" else rng.uniform(0.05, 0.4, layers)
+    importance = 0.05 + alpha**2 if kind != "noise" else rng.uniform(0.05, 0.4, layers)
     # the last two layers cost a lot, whatever their exponent
-    if kind == "good":
+    if kind != "noise":
         importance[-1], importance[-2] = 1.0, 0.45
     whole = 3 + 0.3 * rng.standard_normal(24)
     losses, removals = {(): whole}, {}
@@ -112,7 +114,9 @@ def model(kind: str, layers: int = 20, name: str = "", family: str = "llama") ->
         "stable_rank": rng.uniform(5, 20, layers),
         "frobenius_norm": rng.uniform(5, 20, layers),
     }
-    return Pruned(name or f"{kind} {layers}", family, layers, losses, removals, scores)
+    profiles = dict.fromkeys(("all matrices over their null", "leading 10 %", "leading 30 %"), alpha)
+    documents = np.arange(24) // (1 if kind != "few" else 12)
+    return Pruned(name or f"{kind} {layers}", family, layers, losses, documents, removals, scores, profiles)
 
 
 def evidence(*found, **more) -> Evidence:

@@ -107,6 +107,33 @@ def test_importance_and_pruning():
     assert words(importance.predicts, model("good", 8))["good 8"] == "not_testable"
 
 
+def test_pruning_that_could_not_be_found_is_not_testable():
+    few = model("few", 20)
+    for judge in (pruning.beats_last, pruning.gap):
+        found = list(judge(evidence(few)))[1]
+        assert found.verdict == "not_testable" and "2 documents" in found.sentence
+    noisy = model("good", 20)
+    rng = np.random.default_rng(0)
+    noisy.losses.update({sets: 40 * rng.standard_normal(24) + x for sets, x in noisy.losses.items() if sets})
+    found = list(pruning.beats_last(evidence(noisy)))[1]
+    assert found.verdict == "not_testable" and "power" in found.sentence
+
+
+def test_a_sign_that_changes_in_another_setting_decides_nothing(waves):
+    flipped = [unit("wave", 12), unit("asymmetric", 12)]
+    for one in flipped:
+        one.profiles["leading 10 %"] = -one.profiles["leading 10 %"]
+        one.parts["leading 10 %"] = one.parts["leading 10 %"][:, [2, 3, 0, 1]]
+    judged = [profile.persists, profile.bends, types.carried]
+    for judge, one in zip(judged, (flipped[0], flipped[0], flipped[1]), strict=True):
+        found = list(judge(evidence(one)))[1]
+        assert found.verdict == "inconclusive" and "The sign changes with leading 10 %" in found.sentence
+    pruned = model("good", 20)
+    pruned.profiles.pop("leading 10 %")
+    found = list(importance.predicts(evidence(pruned)))[1]
+    assert found.verdict == "inconclusive" and "not all measured" in found.sentence
+
+
 def test_few_seeds_decide_nothing():
     two = unit("wave", 12, seeds=2)
     for judge in (wave.travels, wave.reverses, profile.persists, types.uniform, dissociation.two_timescales):

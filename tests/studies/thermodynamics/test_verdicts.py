@@ -7,14 +7,14 @@ import pytest
 from gedanken.measurements.store import Lab
 from gedanken.studies import catalogue
 from gedanken.studies.base import Verdict
-from gedanken.studies.thermodynamics import criticality, equilibrium, fields
-from gedanken.studies.thermodynamics.evidence import ALL_HEADS, Evidence, Model, holm
+from gedanken.studies.thermodynamics import approximations, criticality, equilibrium, fields
+from gedanken.studies.thermodynamics.evidence import ALL_HEADS, Evidence, Model
 from gedanken.studies.thermodynamics.size_laws import laws
 
 COLUMNS = {
     "run": pl.String, "step": pl.Int64, "site": pl.String, "layer": pl.Int64, "head": pl.Int64, "variable": pl.String,
     "value": pl.Float64, "stderr": pl.Float64, "null": pl.Float64, "null_low": pl.Float64, "null_high": pl.Float64,
-    "p": pl.Float64,
+    "p": pl.Float64, "low": pl.Float64, "high": pl.Float64,
 }  # fmt: skip
 
 
@@ -57,6 +57,33 @@ def test_no_optimum_is_told():
     assert equilibrium.optimum(Evidence(())).verdict is Verdict.not_testable
     beyond = equilibrium.optimum(Evidence((model([], at_bound=True),)))
     assert beyond.verdict is Verdict.not_testable and "beyond" in beyond.sentence
+
+
+def approximated(gain: float, tsallis: float = 0.5, count: int = 6, twins=()) -> Evidence:
+    values = {"gain": gain, "excess_free_energy": 0.9, "dropped_mass": 0.9 - gain, "pattern_distance": 0.1,
+              "tsallis_excess": tsallis}  # fmt: skip
+    made = []
+    for number, offset in enumerate(np.linspace(-0.01, 0.01, count)):
+        rows = [{"site": ALL_HEADS, "variable": f"approximation_rank_{name}", "value": value + offset, "low": value - 0.05,
+                 "high": value + 0.05} for name, value in values.items()]  # fmt: skip
+        made.append(model(rows, f"m{number}", twins))
+    return Evidence(tuple(made))
+
+
+def test_harm_both_ways():
+    found = approximations.harm(approximated(0.1))
+    assert found.verdict is Verdict.supported and "ρ = 0.900 with the excess free energy" in found.sentence
+    assert approximations.harm(approximated(-0.1)).reason == "refuted"
+    assert approximations.harm(approximated(0.0)).reason == "undecided"
+    # Tsallis' free energy ranks better than Shannon's; too few models.
+    assert approximations.harm(approximated(0.1, 0.95)).reason == "undecided"
+    one = approximations.harm(approximated(0.1, count=1))
+    assert (
+        one.reason == "undecided" and (one.low, one.high) == pytest.approx((0.05, 0.15)) and "needs 7" in one.sentence
+    )
+    twins = approximated(-0.3, count=1).models
+    assert "random weights Δρ = −0.31" in approximations.harm(approximated(0.1, twins=twins)).sentence
+    assert approximations.harm(Evidence(())).verdict is Verdict.not_testable
 
 
 def heads(value: float, p: float, swapped: float | None, name: str, count: int = 20) -> list[dict]:
@@ -129,11 +156,6 @@ def test_laws_are_told_apart():
         assert laws(size, value + noise)[0].name == name
     power = laws(size, 0.01 * size**0.25 + noise)[0]
     assert abs(power.exponent - 0.25) < 0.011  # the grid's step
-
-
-def test_holm_is_the_step_down_rule():
-    np.testing.assert_array_equal(holm(np.array([0.03, 0.001, 0.02, 0.2])), [False, True, False, False])
-    np.testing.assert_array_equal(holm(np.array([0.012, 0.001, 0.02, 0.04])), [True, True, True, True])
 
 
 def test_without_data_the_rest_of_the_claims_stand(tmp_path):

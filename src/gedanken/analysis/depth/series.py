@@ -114,3 +114,26 @@ def of_lab(
     # To first order, the error after `change`.
     raw, errors = standing["value"].to_numpy(), standing["stderr"].to_numpy()
     return from_errors(variable, values, np.abs(change(raw + errors) - values), rng, count)
+
+
+def of_heads(
+    lab, run: str, variable: str, setting: str, rng: np.random.Generator, *, count: int = REPLICATES
+) -> Series:
+    """The series of a variable of attention over the layers 0 … L−1, each the mean of its heads, resampled by groups of
+    prompts. Raises Refusal(too_small) if there are fewer than two layers, or prompts were not grouped alike.
+    """
+    here = (pl.col("run") == run) & (pl.col("setting") == setting)
+    heads = lab.sites.filter(pl.col("run") == run, block="attn", part="attention_pattern")
+    heads = heads.filter(pl.col("head").is_not_null()).select("site", "layer")
+    found = lab.measurements.filter(here, variable=variable, status="ok").join(heads, on="site").collect()
+    groups = lab.curves.filter(here, variable=variable + LEFT_OUT).join(heads, on="site").collect()
+    layers = sorted(set(found["layer"]))
+    if len(layers) < 2:
+        raise Refusal(Flag.too_small, f"{variable} stands at {len(layers)} layers")
+    if groups.height != found.height or len({len(y) for y in groups["y"]}) != 1:
+        raise Refusal(Flag.too_small, f"{variable} was not resampled by the same prompts everywhere")
+
+    def means(frame: pl.DataFrame, column: str) -> np.ndarray:
+        return np.array([np.mean(np.array(frame.filter(layer=at)[column].to_list()), axis=0) for at in layers])
+
+    return from_left_out(variable, means(found, "value"), means(groups, "y").T, rng, count)

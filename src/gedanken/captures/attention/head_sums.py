@@ -1,4 +1,4 @@
-"""One attention module over many prompts: its rows swept and summed, all heads together."""
+"""One attention module over many prompts: its rows swept and summed, all heads of like prompts together."""
 
 from dataclasses import dataclass, field
 
@@ -8,6 +8,7 @@ from jaxtyping import Bool
 
 from gedanken.captures.attention import blockwise
 from gedanken.captures.attention.seen import Seen
+from gedanken.captures.attention.visible import Visible
 from gedanken.kinds import Attention, Ensemble
 from gedanken.status import Flag, Refusal
 from gedanken.theory import dipoles, row_sums
@@ -34,40 +35,51 @@ class HeadSums:
     no_dipoles: str = ""
     _total: dict | None = None
     _dipoles: dict | None = None
+    _other: dipoles.Keys | None = None
+    """Of the prompt before: what queries are swapped with."""
 
     def add(self, seen: Seen, tokens: Bool[torch.Tensor, "prompt query"], prompts: np.ndarray) -> None:
         """Take in the prompts of one call; `tokens` says which queries are tokens, `prompts` their numbers."""
         if self.refusal is not None:
             return
         try:
-            for place, prompt in enumerate(prompts):
-                self._add_prompt(seen, place, torch.nonzero(tokens[place])[:, 0], int(prompt) % GROUPS)
+            for places, rows in _alike(seen.visible, tokens):
+                self._add(Bundle.of(seen, places, rows), [int(prompts[place]) % GROUPS for place in places])
         except Refusal as refusal:
             self.refusal = refusal
 
-    def _add_prompt(self, seen: Seen, place: int, rows: torch.Tensor, group: int) -> None:
-        prompt = Prompt.of(seen, place, rows)
-        self.heads, self.temperature, self.dimension = prompt.heads, 1 / seen.scale, prompt.dimension
-        whole, without, first = prompt.sweeps(self.temperatures)
+    def _add(self, bundle: "Bundle", groups: list[int]) -> None:
+        self.heads, self.temperature, self.dimension = bundle.heads, 1 / bundle.scale, bundle.dimension
+        self.no_dipoles = bundle.no_dipoles
+        whole, without, first = bundle.sweeps(self.temperatures)
         if not np.isfinite(whole.weight).all() or np.isnan(whole.peak).any():
             raise Refusal(Flag.non_finite, "an attention logit is NaN or infinite")
         n = whole.weight[..., 0]
         if not (n == n[0]).all():
             raise Refusal(Flag.not_visible, "heads of this module see different keys, which is not read here")
-        part = row_sums.prompt_sums(whole, without, first, self.temperatures)
-        if self._total is None:
-            self._total = row_sums.empty_like(part)
-        row_sums.add_into(self._total, part, group)
-        self.no_dipoles = prompt.no_dipoles
+        for number, group in enumerate(groups):
+            own = bundle.of_prompt(number)
+            of_whole, of_without = (Sweep(*(part[own] for part in swept)) for swept in (whole, without))
+            part = row_sums.prompt_sums(of_whole, of_without, first[own], self.temperatures)
+            if self._total is None:
+                self._total = row_sums.empty_like(part)
+            row_sums.add_into(self._total, part, group)
         if not self.no_dipoles:
-            self._add_dipoles(prompt, group)
+            self._add_dipoles(bundle, groups)
 
-    def _add_dipoles(self, prompt: "Prompt", group: int) -> None:
-        found = prompt.dipoles(self.rng)
-        if self._dipoles is None:
-            self._dipoles = {name: np.zeros((self.heads, GROUPS)) for name in found}
-        for name, values in found.items():
-            self._dipoles[name][:, group] += values
+    def _add_dipoles(self, bundle: "Bundle", groups: list[int]) -> None:
+        query, key, seen = bundle.sampled()
+        query, of_keys = query * bundle.scale, len(key) // bundle.prompts
+        for number, group in enumerate(groups):
+            own = key[number * of_keys : (number + 1) * of_keys]
+            fields = query[bundle.of_prompt(number)]
+            found = dipoles.sampled_sums(fields, own, seen, bundle.scale, self.rng, self._other)
+            self._other = own, seen
+            if self._dipoles is None:
+                self._dipoles = {name: np.zeros((self.heads, GROUPS)) for name in found}
+            for name, values in found.items():
+                self._dipoles[name][:, group] += values
+        self._other = own.copy(), seen
 
     def ensemble(self, head: int) -> Ensemble:
         """One head's sums. Raises Refusal where the attention could not be seen, or no row was."""
@@ -82,13 +94,28 @@ class HeadSums:
         )
 
 
+def _alike(visible: Visible, tokens: Bool[torch.Tensor, "prompt query"]) -> list[tuple[list[int], torch.Tensor]]:
+    """Places of the prompts whose tokens see the same keys, with the rows of these tokens. Where a mask or a bias says it
+    pair by pair, each stands alone."""
+    alone = visible.dense is not None or visible.bias is not None
+    told = [torch.where(tokens, part.to(tokens.device), -1).cpu().numpy() for part in (visible.start, visible.stop)]
+    found: dict[tuple, list[int]] = {}
+    for place in range(len(tokens)):
+        found.setdefault((place,) if alone else tuple(part[place].tobytes() for part in told), []).append(place)
+    return [(places, torch.nonzero(tokens[places[0]])[:, 0]) for places in found.values()]
+
+
 @dataclass(frozen=True)
-class Prompt:
-    """One prompt of a call: logits of all its heads by blocks, which rows are tokens, and what each sees."""
+class Bundle:
+    """Prompts of a call whose rows see the same keys, swept together: the heads of the first prompt, of the next …
+
+    `logits` by blocks, `heads` of one prompt, and what each row sees.
+    """
 
     logits: blockwise.Logits
     rows: blockwise.Rows
     heads: int
+    prompts: int
     dimension: int
     query: torch.Tensor | None
     key: torch.Tensor | None
@@ -97,27 +124,34 @@ class Prompt:
     no_dipoles: str
 
     @classmethod
-    def of(cls, seen: Seen, place: int, rows: torch.Tensor) -> "Prompt":
+    def of(cls, seen: Seen, places: list[int], rows: torch.Tensor) -> "Bundle":
         visible = seen.visible
         rows = rows.to(visible.start.device)
-        dense = None if visible.dense is None else visible.dense[place][:, rows]
-        own = blockwise.Rows(visible.start[place, rows], visible.stop[place, rows], dense)
+        dense = None if visible.dense is None else visible.dense[places[0]][:, rows]
+        own = blockwise.Rows(visible.start[places[0], rows], visible.stop[places[0], rows], dense)
         sink = None if seen.sink is None else seen.sink.detach().double().cpu().numpy().reshape(-1)
+        count = len(places)
         if seen.scores is not None:
-            scores = seen.scores[place][:, rows]
+            scores = seen.scores[places][:, :, rows].flatten(0, 1)
             scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             told = "the module's queries and keys could not be seen, its logits were"
-            return cls(lambda r, k: scores[:, r, k].clone(), own, len(scores), 0, None, None, 1.0, sink, told)
-        query, key = seen.query[place][:, rows], seen.key[place]
+            heads = len(scores) // count
+            return cls(lambda r, k: scores[:, r, k].clone(), own, heads, count, 0, None, None, 1.0, sink, told)
+        query, key = seen.query[places][:, :, rows].flatten(0, 1), seen.key[places].flatten(0, 1)
         bias = visible.bias
         if bias is not None:
-            bias = bias[place if len(bias) > 1 else 0]
+            bias = bias[places[0] if len(bias) > 1 else 0]
             bias = bias[:, rows] if bias.shape[1] > 1 else bias
         logits = blockwise.products(query, key, seen.scale, seen.softcap, bias)
         told = ""
         if seen.softcap is not None or bias is not None or sink is not None:
             told = "logits have a soft cap, a bias or a state without key, so −q·k is not the energy"
-        return cls(logits, own, len(query), query.shape[-1], query, key, seen.scale, sink, told)
+        heads = len(query) // count
+        return cls(logits, own, heads, count, query.shape[-1], query, key, seen.scale, sink, told)
+
+    def of_prompt(self, number: int) -> slice:
+        """The heads of one prompt."""
+        return slice(number * self.heads, (number + 1) * self.heads)
 
     def sweeps(self, temperatures: np.ndarray) -> tuple[Sweep, Sweep, np.ndarray]:
         """All keys; all but the first that any row sees; and the logit of that one (−∞ where it is not seen)."""
@@ -133,24 +167,22 @@ class Prompt:
             dense[..., first] = False
             others = start
         rest = blockwise.Rows(others, torch.maximum(stop, others), dense)
-        without = blockwise.sweep(self.logits, self.heads, rest, b)
+        without = blockwise.sweep(self.logits, self.prompts * self.heads, rest, b)
         if self.sink is not None:
-            state = np.broadcast_to(self.sink[:, None], logit.shape)
+            state = np.broadcast_to(np.tile(self.sink, self.prompts)[:, None], logit.shape)
             without = row_sums.merged(without, row_sums.single(state, len(b)), b)
         return row_sums.merged(without, row_sums.single(logit, len(b)), b), without, logit
 
-    def dipoles(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Sums over a sample of the rows with at least two keys, by head: see `dipoles.row_sums`."""
+    def sampled(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Queries of a sample of the rows with at least two keys; all keys; and which of these each of the rows sees."""
         seen = self._seen(slice(None)).sum(-1) if self.rows.dense is not None else self.rows.stop - self.rows.start
         several = torch.nonzero(seen.reshape(-1, seen.shape[-1])[0] > 1)[:, 0]
         # The last of equal stretches: the longest rows among them.
         chosen = several[
             [(i + 1) * len(several) // SAMPLED - 1 for i in range(SAMPLED)] if len(several) > SAMPLED else ...
         ]
-        query = self.query[:, chosen].detach().double().cpu().numpy()
-        key = self.key.detach().double().cpu().numpy()
-        shown = self._seen(chosen)[0].cpu().numpy()
-        return dipoles.sampled_sums(query * self.scale, key, shown, self.scale, rng)
+        query, key = (part.detach().double().cpu().numpy() for part in (self.query[:, chosen], self.key))
+        return query, key, self._seen(chosen)[0].cpu().numpy()
 
     def _seen(self, rows) -> torch.Tensor:
         """Which keys some rows see, as an array; for few rows."""

@@ -11,7 +11,7 @@ from gedanken.captures.attention.head_sums import HeadSums, attention_of
 from gedanken.captures.attention.places import Place, places_of
 from gedanken.captures.attention.seen import Masks, Report, Seen, Watch
 from gedanken.captures.base import Capture
-from gedanken.captures.forward import Batch, Observer, outputs
+from gedanken.captures.forward import Batch, Observer, each, outputs
 from gedanken.kinds import Attention, Ensemble, Kind
 from gedanken.site import Site
 from gedanken.status import Flag, Refusal
@@ -78,12 +78,16 @@ class AttentionObserver(Observer):
         self._begin()
         if batch.half != "report":
             return
-        for key, sums in self._sums.items():
+
+        def take(entry: tuple[tuple[Place, int], HeadSums]) -> None:
+            key, sums = entry
             found = staged.pop(key, None)
             if isinstance(found, Refusal):
                 sums.refusal = sums.refusal or found
             elif found is not None:
                 sums.add(found, _tokens_of(found, batch.mask), batch.prompts)
+
+        each(take, self._sums.items(), batch.tokens.device)
 
     def staged(self, mask: torch.Tensor) -> dict[Site, Attention | Refusal]:
         """Every head of the first prompt of the pass that was just made."""

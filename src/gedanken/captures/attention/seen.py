@@ -9,9 +9,9 @@ Three places are watched, none of which changes what is computed:
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -93,52 +93,76 @@ class Watch:
         inside.__exit__(None, None, None)
 
 
-Change = Callable[[torch.nn.Module, torch.Tensor, Mapping[str, Any]], torch.Tensor]
-"""Module, queries and what else the attention function is given → the queries it gets in their place."""
+@dataclass(frozen=True)
+class Call:
+    """What an attention function is given: tensors of prompt × head × position × width, options by name, and the mask as
+    what `see` tells."""
+
+    module: torch.nn.Module
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+    options: Mapping[str, Any]
+    see: Callable[[], "Seen"]
+
+
+Change = Callable[[Call], Call | tuple]
+"""Gives the call that is made in the place of another, or what is handed back without any."""
 
 
 @contextmanager
-def changed_queries(
-    model: torch.nn.Module, heads: Mapping[torch.nn.Module, Mapping[int, Sequence[int]] | None], factor: float
+def changed_calls(
+    model: torch.nn.Module, modules: Container[torch.nn.Module], change: Callable[[Call, int], Call | tuple]
 ) -> Iterator[None]:
-    """Queries of some heads of some modules multiplied by a factor, in the calls (numbered within a pass) given; None:
-    of all heads in every call.
+    """What some modules' attention functions are given (or give), changed; `change` is told the call's number within a pass.
 
-    Raises Failure where a module's queries do not come by, or where its logits are not products of them alone.
+    Raises Failure where a module's queries do not come by, or where its logits are not products with keys alone.
     """
     calls: Counter[torch.nn.Module] = Counter()
 
-    def change(module: torch.nn.Module, query: torch.Tensor, kwargs: Mapping[str, Any]) -> torch.Tensor:
-        if module not in heads:
-            return query
-        calls[module] += 1
-        if any(kwargs.get(name) is not None for name in ("softcap", "position_bias", "s_aux")):
-            raise Failure("Logits with a soft cap, a position bias or a sink are not divided by dividing the queries.")
-        of_calls = heads[module]
-        if of_calls is None:
-            return query * factor
-        chosen = list(of_calls.get(calls[module] - 1, ()))
-        if len(chosen) == query.shape[1]:
-            return query * factor
-        factors = torch.ones(query.shape[1], dtype=query.dtype, device=query.device)
-        factors[chosen] = factor
-        return query * factors[:, None, None]
+    def changed(call: Call) -> Call | tuple:
+        if call.module not in modules:
+            return call
+        calls[call.module] += 1
+        if any(call.options.get(name) is not None for name in ("softcap", "position_bias", "s_aux")):
+            raise Failure(
+                "Logits with a soft cap, a position bias or a sink are not products of queries and keys alone."
+            )
+        return change(call, calls[call.module] - 1)
 
     def check(*_) -> None:
-        if missing := [module for module in heads if not calls[module]]:
+        if missing := [module for module in model.modules() if module in modules and not calls[module]]:
             raise Failure(f"The queries of {type(missing[0]).__name__} do not pass where they could be changed.")
 
     handles = [
         model.register_forward_pre_hook(lambda *_: calls.clear()),
         model.register_forward_hook(check),
     ]
-    _Interface.add(change)
+    _Interface.add(changed)
     try:
         yield
     finally:
-        _Interface.remove(change)
+        _Interface.remove(changed)
         for handle in handles:
             handle.remove()
+
+
+def changed_queries(
+    model: torch.nn.Module, heads: Mapping[torch.nn.Module, Mapping[int, Sequence[int]] | None], factor: float
+) -> AbstractContextManager[None]:
+    """Queries of some heads of some modules multiplied by a factor, in the calls (numbered within a pass) given; None:
+    of all heads in every call. Raises Failure as changed_calls does."""
+
+    def change(call: Call, number: int) -> Call:
+        of_calls, query = heads[call.module], call.query
+        chosen = None if of_calls is None else list(of_calls.get(number, ()))
+        if chosen is None or len(chosen) == query.shape[1]:
+            return replace(call, query=query * factor)
+        factors = torch.ones(query.shape[1], dtype=query.dtype, device=query.device)
+        factors[chosen] = factor
+        return replace(call, query=query * factors[:, None, None])
+
+    return changed_calls(model, heads, change)
 
 
 class _Interface:
@@ -173,12 +197,14 @@ class _Interface:
 
         def watched(module, query, key, value, attention_mask, *args, **kwargs):
             for watch in tuple(_Interface._watches):
+                see = partial(_of_interface, implementation, module, query, key, attention_mask, kwargs)
                 if not isinstance(watch, Watch):
-                    query = watch(module, query, kwargs)
+                    call = watch(Call(module, query, key, value, kwargs, partial(see, Masks())))
+                    if not isinstance(call, Call):
+                        return call
+                    module, query, key, value, kwargs = call.module, call.query, call.key, call.value, call.options
                 elif watch.watches(module):
-                    watch.tell(
-                        module, partial(_of_interface, implementation, module, query, key, attention_mask, kwargs)
-                    )
+                    watch.tell(module, see)
             return function(module, query, key, value, attention_mask, *args, **kwargs)
 
         return watched

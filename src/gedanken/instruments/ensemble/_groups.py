@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -65,16 +66,24 @@ def curve(
     return Curve(ensemble.temperatures, value, n=int(below.sum()), **band, **null)
 
 
-def random_energies(
-    ensemble: Ensemble, by_n: dict[str, Float[np.ndarray, " bin"]] | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By temperature: means over rows of C/C_max and S/ln n of independent normal logits, and the standard deviation of
-    the first.
+class RandomEnergies(NamedTuple):
+    """Means over rows of independent normal logits, by temperature: C/C_max with its standard deviation, S/ln n, and U
+    and F above the mean logit, in nat at the rows' own T."""
+
+    heat_capacity: Float[np.ndarray, " temperature"]
+    deviation: Float[np.ndarray, " temperature"]
+    entropy: Float[np.ndarray, " temperature"]
+    energy: Float[np.ndarray, " temperature"]
+    free_energy: Float[np.ndarray, " temperature"]
+
+
+def random_energies(ensemble: Ensemble) -> RandomEnergies:
+    """Rows of the measured logit scale and numbers of keys.
 
     The scale σ of each bin of n is that of its row-centred logits, with divisor Σ(n − 1) [@derrida1981random]. The band
     takes rows for independent.
     """
-    found = by_n or {name: values.sum(axis=0) for name, values in ensemble.by_n.items()}
+    found = {name: values.sum(axis=0) for name, values in ensemble.by_n.items()}
     used = found["rows"] > 0
     rows, log_n, freedom, squares = (found[name][used] for name in ("rows", "log_n", "freedom", "squares"))
     n = np.exp(log_n / rows)
@@ -83,8 +92,12 @@ def random_energies(
     bound = schottky.largest(n)[:, None]
     share = rows[:, None] / rows.sum()
     deviation = np.sqrt(np.sum(share**2 / rows[:, None] * made.variance / bound**2, axis=0))
-    entropy = np.sum(share * made.entropy / np.log(n)[:, None], axis=0)
-    return np.sum(share * made.heat_capacity / bound, axis=0), entropy, deviation
+    capacity, entropy = (
+        np.sum(share * x, axis=0) for x in (made.heat_capacity / bound, made.entropy / np.log(n)[:, None])
+    )
+    energy = ensemble.temperatures * np.sum(share * made.energy, axis=0)
+    free = energy - ensemble.temperatures * np.sum(share * made.entropy, axis=0)
+    return RandomEnergies(capacity, deviation, entropy, energy, free)
 
 
 def normal_band(value: float, middle: float, deviation: float, null: str) -> NullBand:

@@ -30,11 +30,13 @@ def of_row(query: Float[np.ndarray, "row d"], key: Float[np.ndarray, "n d"], sca
 
 
 def _of_seen(prompts: list[tuple], scale: float, seed: int) -> Ensemble:
-    rng, logits, sums = np.random.default_rng(seed), [], []
+    rng, logits, sums, other = np.random.default_rng(seed), [], [], None
     for query, key, seen in prompts:
         logits.append(np.where(seen, scale * query @ key.T, -np.inf))
         several = seen.sum(axis=1) > 1
-        sums.append(dipoles.sampled_sums(scale * query[None, several], key[None], seen[several], scale, rng))
+        keys = key[None], seen[several]
+        sums.append(dipoles.sampled_sums(scale * query[None, several], *keys, scale, rng, other))
+        other = keys
     found = {name: np.zeros(row_sums.GROUPS) for name in sums[0]}
     for group, part in enumerate(sums):
         for name, values in part.items():

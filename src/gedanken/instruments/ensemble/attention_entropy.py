@@ -64,7 +64,7 @@ class AttentionEntropy(Instrument):
         share = array.sums["entropy_share"][:, at]
         value, left_out = ratio(share, rows)
         # The null's own sampling error is far below that of the rows: it has their logit scale, over all groups.
-        null = random_energies(array)[1][at]
+        null = random_energies(array).entropy[at]
         return {
             "attention_entropy": mean(array.sums["entropy"][:, at], rows),
             "attention_entropy_normalised": mean(share, rows),

@@ -1,16 +1,16 @@
 """Field alignment: how far the query turns the mean key, as a field turns a dipole.
 
 What. field_alignment = mean over rows of m∥ = q̂·Σ p k' / Σ p|k'| ∈ [−1, 1], k' = k − mean of the row's keys;
-field_alignment_swapped = the same with each row's keys in the field of another row's query; field_strength = mean of
-x̄ = |q| mean|k'| / T, no unit, ≥ 0.
+field_alignment_swapped = the same with each row's query among the keys that a row of another prompt sees; field_strength
+= mean of x̄ = |q| mean|k'| / T, no unit, ≥ 0.
 
 Reads. ensemble, of an even sample of rows (flag `sampled`).
 
 Null. Isotropic twin: the same field, number of keys and key lengths, directions redrawn uniformly; one draw for each
 sampled row, band of the mean for independent rows.
 
-Fails when. All rows see the same keys (no causal mask): then the swapped value is refused, a ring of queries having the same
-mean. Logits have a soft cap or a bias, or only logits were seen: then −q·k is not the energy.
+Fails when. There is one prompt: then nothing is swapped. Logits have a soft cap or a bias, or only logits were seen: then
+−q·k is not the energy.
 
 Reference. Dipoles in a field [@kim2026thermodynamics]; free dipoles [@mardia2000directional, § 9.3.2]; the twin is ours.
 """
@@ -41,7 +41,7 @@ class FieldAlignment(Instrument):
             "field_alignment_swapped",
             "m∥ˢ",
             "1",
-            "mean of q̂·Σ p k' / Σ p|k'| with another row's query",
+            "mean of q̂·Σ p k' / Σ p|k'| with keys of another prompt",
             (-1, 1),
             None,
             no_null="it is itself what field_alignment is held against",
@@ -58,7 +58,7 @@ class FieldAlignment(Instrument):
     )
     symmetries = OF_ENSEMBLES
     exchangeable = "prompt"
-    version = 2
+    version = 3
 
     def measure(self, array: Ensemble, rng: np.random.Generator) -> Reading:
         return {
@@ -80,17 +80,17 @@ class FieldAlignment(Instrument):
         axis = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
         pair = known.of_points([(np.tile([[1.5, 0.0, 0.0]], (2, 1)), axis)] * 3, 1.0)
         expected = {"field_alignment": (np.tanh(1.5), 1e-9), "field_strength": (1.5, 1e-12)}
-        expected |= {"field_alignment_swapped": Flag.too_small}
         yield KnownCase("two opposite keys", pair, expected, "rounding")
         turned = ensembles.haar_orthogonal(4, rng)
         none = known.of_points([(np.zeros((4, 4)), turned)] * 2, 1.0)
         yield KnownCase("no field", none, {"field_alignment": (0.0, 1e-12)}, "uniform weights of centred keys")
-        # Row 2 sees ±e, row 3 sees e, −e, e of mean e/3; their queries are ±1.5 e, and each turns the other's keys.
-        fields = np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0], [-1.5, 0.0, 0.0]])
-        three = known.of_points([(fields, np.concatenate([axis, axis[:1]]))] * 2, 1.0)
-        up, down = 2 * np.exp(1.5) * 2 / 3, np.exp(-1.5) * 4 / 3
-        swap = {"field_alignment_swapped": ((np.tanh(1.5) + (up - down) / (up + down)) / 2, 1e-9)}
-        yield KnownCase("two opposite queries", three, swap, "rounding")
+        # Keys ±e with the query 1.5 e, then ±2e with e/2, and again: the swaps are e/2 on ±e and 1.5 e on ±2e.
+        one, two = (np.tile([[1.5, 0.0, 0.0]], (2, 1)), axis), (np.tile([[0.5, 0.0, 0.0]], (2, 1)), 2 * axis)
+        swap = {"field_alignment_swapped": ((np.tanh(0.5) + np.tanh(3.0)) / 2, 1e-9)}
+        yield KnownCase("queries swapped", known.of_points([one, two, one], 1.0), swap, "rounding")
+        yield KnownCase(
+            "one prompt", known.of_points([one], 1.0), {"field_alignment_swapped": Flag.too_small}, "no other"
+        )
         logits = known.ladder()
         yield KnownCase("logits alone", logits, {"field_alignment": Flag.not_visible}, "no keys")
 

@@ -2,7 +2,8 @@
 
 What. energy = mean over rows of u = −⟨z⟩_p and free_energy = mean of −ln Z, in nat (f = u − S); …_raw: U = T u and
 F = T f in units of q·k, T = 1/scale; …_centred: with each row's mean logit taken off, which no common vector added to all
-keys can move.
+keys can move; free_energy_per_key = mean of ln n − ln Z, which rows that see different numbers n of keys share, and
+…_without_sink, energy and the latter without each prompt's first key.
 
 Reads. ensemble. Rows with one key are left out.
 
@@ -20,10 +21,11 @@ from typing import final
 
 import numpy as np
 
-from gedanken.instruments.base import Instrument, KnownCase, Reading, Variable
+from gedanken.instruments.base import Instrument, KnownCase, Reading, Value, Variable
 from gedanken.instruments.ensemble import _known as known
 from gedanken.instruments.ensemble._groups import OF_ENSEMBLES, mean, model_temperature
 from gedanken.kinds import Ensemble, Kind
+from gedanken.status import Refusal
 
 _GAUGE = "a shift of a row's logits moves it and leaves attention as it is"
 _CENTRED = "its comparison with random energies is that of attention_entropy and heat_capacity_row"
@@ -42,7 +44,11 @@ class FreeEnergy(Instrument):
         Variable("free_energy_raw", "F", "q·k", "−T · mean ln Z", degree=None, no_null=_GAUGE),
         Variable("energy_centred", "u − ū", "nat", "mean of z̄ − ⟨z⟩_p", degree=None, no_null=_CENTRED),
         Variable("free_energy_centred", "f − ū", "nat", "mean of z̄ − ln Z", degree=None, no_null=_CENTRED),
-    )
+        Variable("energy_without_sink", "u′", "nat", "mean −⟨z⟩_p without the first key", degree=None, no_null=_GAUGE),
+        Variable("free_energy_per_key", "f + ln n", "nat", "mean −ln Z/n", degree=None, no_null=_GAUGE),
+        Variable("free_energy_per_key_without_sink", "f′ + ln n′", "nat", "mean −ln Z/n without the first key", degree=None,
+                 no_null=_GAUGE),
+    )  # fmt: skip
     symmetries = OF_ENSEMBLES
     exchangeable = "prompt"
 
@@ -60,6 +66,11 @@ class FreeEnergy(Instrument):
             "free_energy_raw": mean(free, rows, array.temperature),
             "energy_centred": mean(energy + middle, rows),
             "free_energy_centred": mean(free + middle, rows),
+            "free_energy_per_key": mean(free + array.by_n["log_n"].sum(axis=1), rows),
+            "energy_without_sink": _without(array, -array.sums["logit_without"][:, at]),
+            "free_energy_per_key_without_sink": _without(
+                array, array.counts["log_n_without"] - array.sums["log_partition_without"][:, at]
+            ),
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
@@ -70,5 +81,16 @@ class FreeEnergy(Instrument):
             "free_energy_raw": (-0.8803793971, 1e-10),
             "energy_centred": (1.0146945308 / 2 - 1.5, 1e-10),
             "free_energy_centred": (-0.4401896986 - 1.5, 1e-10),
+            "free_energy_per_key": (-0.4401896986 + np.log(4), 1e-10),
+            # Without the key of energy 0: 2, 4 and 6.
+            "energy_without_sink": ((1 + 2 * np.exp(-1) + 3 * np.exp(-2)) / (1 + np.exp(-1) + np.exp(-2)), 1e-10),
+            "free_energy_per_key_without_sink": (1 - np.log((1 + np.exp(-1) + np.exp(-2)) / 3), 1e-10),
         }
         yield KnownCase("E = 0, 2, 4, 6 at T = 2", known.ladder(), expected, "printed digits")
+
+
+def _without(array: Ensemble, above: np.ndarray) -> Value | Refusal:
+    try:
+        return mean(above, array.counts["rows_without"])
+    except Refusal as refusal:
+        return refusal

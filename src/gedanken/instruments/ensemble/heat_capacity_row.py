@@ -94,11 +94,11 @@ class HeatCapacityRow(Instrument):
         }
 
     def null(self, array: Ensemble, reading: Reading) -> Mapping[str, NullBand]:
-        middle, _, deviation = random_energies(array)
+        null = random_energies(array)
         at, found = model_temperature(array), reading["heat_capacity_row_fraction"]
         return {
             "heat_capacity_row_fraction": normal_band(
-                found.value, float(middle[at]), float(deviation[at]), "random_energies"
+                found.value, float(null.heat_capacity[at]), float(null.deviation[at]), "random_energies"
             )
         }
 

@@ -1,5 +1,9 @@
 """The pairwise cosines of a bounded sample of points, shared by the instruments of this folder."""
 
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from jaxtyping import Float
 
@@ -9,12 +13,42 @@ MOST = 2048
 """Rows used at most, evenly: 2.1 million pairs, 33 MB."""
 
 
-def cosine_matrix(
-    points: Float[np.ndarray, "n d"], most: int, least: int = 2
-) -> tuple[Float[np.ndarray, "s s"], tuple[Flag, ...]]:
-    """Cosines of all pairs among at most `most` rows, in [−1, 1]; with the flags and refusals of `directions`."""
-    rows, flags = directions(points, most, least)
-    return np.clip(rows @ rows.T, -1.0, 1.0), flags
+@dataclass(frozen=True)
+class Cosines:
+    """Cosines of all pairs of some rows, in [−1, 1]; infinite on the diagonal. Shared: not to be written to."""
+
+    square: Float[np.ndarray, "s s"]
+    flags: tuple[Flag, ...]
+
+    @cached_property
+    def ordered(self) -> Float[np.ndarray, " pairs"]:
+        """Each pair once, ascending."""
+        return np.sort(self.square[np.triu_indices(len(self.square), 1)])
+
+    @cached_property
+    def ordered_absolute(self) -> Float[np.ndarray, " pairs"]:
+        """|cos| of each pair once, ascending."""
+        split = int(np.searchsorted(self.ordered, 0.0))
+        # Two runs that ascend already: a stable sort merges them.
+        return np.sort(np.concatenate([-self.ordered[:split][::-1], self.ordered[split:]]), kind="stable")
+
+
+_made: dict[int, dict[int, Cosines]] = {}
+"""By identity of the points and number of rows, for as long as the points live: several instruments read them."""
+
+
+def cosines_of(points: Float[np.ndarray, "n d"], most: int) -> Cosines:
+    """Cosines among at most `most` rows, made once for an array; with the flags and refusals of `directions`."""
+    if id(points) not in _made:
+        _made[id(points)] = {}
+        weakref.finalize(points, _made.pop, id(points), None).atexit = False
+    found = _made[id(points)]
+    if most not in found:
+        rows, flags = directions(points, most)
+        square = np.clip(rows @ rows.T, -1.0, 1.0)
+        np.fill_diagonal(square, np.inf)
+        found[most] = Cosines(square, flags)
+    return found[most]
 
 
 def directions(
@@ -39,8 +73,3 @@ def directions(
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     said = {Flag.sampled: most is not None and n >= most, Flag.zero_rows: len(rows) < count}
     return rows, tuple(flag for flag, applies in said.items() if applies)
-
-
-def upper(square: Float[np.ndarray, "s s"]) -> Float[np.ndarray, " pairs"]:
-    """The entries above the diagonal: each pair once."""
-    return square[np.triu_indices(len(square), 1)]

@@ -23,7 +23,7 @@ from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.nulls import law_band
-from gedanken.instruments.points._pairs import MOST, directions
+from gedanken.instruments.points._pairs import MOST, cosines_of, directions
 from gedanken.kinds import Kind
 from gedanken.theory.coherence import largest_overlap
 from gedanken.theory.laws import LargestOf
@@ -44,7 +44,10 @@ class Coherence(Instrument):
     symmetries = OF_DIRECTIONS
 
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
-        rows, flags = directions(array, self.sample or None)
+        if self.sample:
+            cosines = cosines_of(array, self.sample)
+            return {"coherence": Value(float(cosines.ordered_absolute[-1]), n=len(cosines.square), flags=cosines.flags)}
+        rows, flags = directions(array, None)
         return {"coherence": Value(min(largest_overlap(rows), 1.0), n=len(rows), flags=flags)}
 
     def null(self, array: Float[np.ndarray, "n d"], reading: Reading) -> dict[str, NullBand]:

@@ -23,7 +23,7 @@ from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Curve, Instrument, KnownCase, Reading, Variable
 from gedanken.instruments.nulls import NORMAL_975
-from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
+from gedanken.instruments.points._pairs import MOST, cosines_of
 from gedanken.kinds import Kind
 
 BINS = 300
@@ -55,12 +55,14 @@ class CosineHistogram(Instrument):
     symmetries = OF_DIRECTIONS
 
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
-        cosines, flags = cosine_matrix(array, self.sample)
-        n, pairs = len(cosines), upper(cosines)
+        cosines = cosines_of(array, self.sample)
+        n, pairs, flags = len(cosines.square), cosines.ordered, cosines.flags
         half = (array.shape[1] - 1) / 2
         edges = np.linspace(-1, 1, BINS + 1)
         # A cosine on a bin edge (0, ±1 exactly) must not fall to either side by rounding.
-        shares = np.histogram(np.round(pairs, 12), edges)[0] / len(pairs)
+        below = np.searchsorted(np.round(pairs, 12), edges)
+        below[-1] = len(pairs)
+        shares = np.diff(below) / len(pairs)
         expected = np.diff(stats.beta.cdf((1 + edges) / 2, half, half))
         bins, size = _drawn(shares, expected)
         centres, shares, expected = (

@@ -25,13 +25,16 @@ from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Curve, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.nulls import NORMAL_975, law_band
-from gedanken.instruments.points._pairs import MOST, cosine_matrix, upper
+from gedanken.instruments.points._pairs import MOST, cosines_of
 from gedanken.kinds import Kind
-from gedanken.status import Flag
+from gedanken.status import Flag, Refusal
 
 TAILS = (0.001, 0.5, 0.999)
 """Levels of the asymmetry."""
 WEIGHTS = np.array([1.0, -2.0, 1.0])
+
+LEAST = 10
+"""Rows below which a quantile's error is no number."""
 
 
 @final
@@ -57,10 +60,12 @@ class CosineQuantile(Instrument):
     exchangeable = "point"
 
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
-        cosines, flags = cosine_matrix(array, self.sample, least=10)
-        n, d = len(cosines), array.shape[1]
-        np.fill_diagonal(cosines, np.inf)  # a row's cosine with itself is never below a quantile
-        signed, absolute = _Pairs(cosines), _Pairs(np.abs(cosines))
+        cosines = cosines_of(array, self.sample)
+        n, d, flags = len(cosines.square), array.shape[1], cosines.flags
+        if n < LEAST:
+            raise Refusal(Flag.too_small, f"{n} rows that are not zero, where {LEAST} are needed")
+        signed = _Pairs(cosines.square, cosines.ordered)
+        absolute = _Pairs(np.abs(cosines.square), cosines.ordered_absolute)
         levels = np.array(self.levels)
         thin = len(signed.ordered) * min(levels.min(), 1 - levels.max()) < 10
         tail = flags + ((Flag.short_tail,) if thin else ())
@@ -103,10 +108,10 @@ class CosineQuantile(Instrument):
 
 
 class _Pairs:
-    """One symmetric statistic of all pairs: sorted, and by row. The diagonal is infinite."""
+    """One symmetric statistic of all pairs: by row, and sorted. The diagonal is infinite: never below a quantile."""
 
-    def __init__(self, square: Float[np.ndarray, "n n"]):
-        self.square, self.ordered = square, np.sort(upper(square))
+    def __init__(self, square: Float[np.ndarray, "n n"], ordered: Float[np.ndarray, " pairs"]):
+        self.square, self.ordered = square, ordered
 
     def quantile(self, levels: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
         """Linear between order statistics (the pairs are sorted already)."""

@@ -56,7 +56,7 @@ class SingularValueDensity(Instrument):
         flags += doubts
         edges = self._edges(values, array, variance)
         widths = np.diff(edges)
-        density = np.histogram(values, edges)[0] / len(values) / widths
+        density = np.diff(np.searchsorted(values[::-1], edges)) / len(values) / widths
         null = None
         if variance is not None:
             null = np.diff(law.singular_value_cdf(edges, array.rows, array.cols, variance)) / widths / scale

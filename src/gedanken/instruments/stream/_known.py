@@ -17,5 +17,7 @@ def stream_of(
     kept = position >= FIRST_POSITIONS
     fit = rows[kept] if fit is None else fit
     absolute = np.abs(fit).mean(axis=0)
-    halves = Moments.of(fit), Moments.of(rows[kept]), Moments.of(rows[~kept])
-    return Stream(*halves, absolute, rows, np.arange(len(rows)) // length, position)
+    excluded = int(np.count_nonzero(~kept))
+    return Stream(
+        Moments.of(fit), Moments.of(rows[kept]), excluded, absolute, rows, np.arange(len(rows)) // length, position
+    )

@@ -67,7 +67,7 @@ class NormProfile(Instrument):
             "norm_variation": valued(variation[-1], variation[:-1], n, rows.flags),
             "first_norm_ratio": _first(array, rows.scale, float(mean[-1])),
             "mean_share": valued(share[-1], share[:-1], n, rows.flags),
-            "excluded_count": Value(float(array.excluded.n), n=n),
+            "excluded_count": Value(float(array.excluded), n=n),
         }
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:

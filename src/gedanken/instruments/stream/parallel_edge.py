@@ -8,14 +8,16 @@ Marchenko–Pastur law fitted to them, parallel_ks_ratio that over the 95th perc
 where the bulk is as close to the law as unrelated coordinates are. parallel_eigenvalue are the eigenvalues by rank
 against the surrogates' band. Surrogates: "block_shift" turns each coordinate within each prompt by an offset of its
 own, keeping its course along the text (primary); "permutation" orders each coordinate at random; "sign_flip" gives
-each entry a random sign.
+each entry a random sign. `half` takes every other group of prompts, which shows what depends on the number of rows.
+Errors are from groups of prompts left out, each eigenvalue moved to first order, edges as they were drawn.
 
 Reads. stream: points of the report half, first positions left out; prompts of under 8 rows are left out of shifts.
 
 Null. It is its own null; the eigenvalues carry the band of the surrogates.
 
 Fails when. There are fewer than ten rows, or no prompt of 8. Shifts within prompts keep what coordinates share as means
-of prompts, so that their edge lies high where prompts differ. Few draws make an edge that fluctuates.
+of prompts, so that their edge lies high where prompts differ. Few draws make an edge that fluctuates. Where eigenvalues
+run smoothly through the edge, deflation ends now here, now there: its count fluctuates more than its error says.
 
 Reference. Permutations [@horn1965rationale; @dobriban2020permutation]; signs [@hong2020randomized].
 """
@@ -31,7 +33,7 @@ from scipy.sparse.linalg import eigsh
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Symmetry, Value, Variable
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import rows_of
+from gedanken.instruments.stream._prompts import Rows, rows_of, valued
 from gedanken.instruments.stream_nulls import SHORTEST, SURROGATES, surrogate
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
@@ -43,8 +45,12 @@ QUANTILE = 0.99
 SPECTRA = 20
 """Surrogates whose whole spectrum is taken, for bands; the others give λ₁ only."""
 
-ROUNDS = 10
+ROUNDS = 20
 """Of deflation; ending there is flagged `at_bound`."""
+
+EARLY, FAR = 5, 6.0
+"""After so many draws of a round of deflation, what lies so many of their standard deviations above their mean is taken out
+without drawing on: the 99th percentile of the largest eigenvalue lies 2.6 above it [@johnstone2001distribution]."""
 
 OWN_NULL = "it is held against its own surrogates"
 
@@ -56,6 +62,7 @@ class ParallelEdge(Instrument):
 
     kind: str = "block_shift"
     draws: int = 100
+    half: bool = False
 
     reads = Kind.stream
     variables = (
@@ -84,16 +91,11 @@ class ParallelEdge(Instrument):
 
     @classmethod
     def standard(cls) -> tuple[Instrument, ...]:
-        return tuple(cls(kind=name) for name in SURROGATES)
+        return (*(cls(kind=name) for name in SURROGATES), cls(half=True))
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
         rows = rows_of(array, least=10)
-        points, prompt = rows.points, rows.prompt
-        if self.kind == "block_shift":
-            long = np.bincount(prompt)[prompt] >= SHORTEST
-            points, prompt = points[long], prompt[long]
-            if len(points) < 10:
-                raise Refusal(Flag.too_small, f"no ten rows in prompts of at least {SHORTEST}")
+        points, prompt, group = self._chosen(rows)
         points = points - points.mean(axis=0)
         values, vectors = np.linalg.eigh(points.T @ points / (len(points) - 1))
         values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
@@ -101,43 +103,64 @@ class ParallelEdge(Instrument):
             raise Refusal(Flag.constant, "no coordinate varies")
         n, d = points.shape
         edge, spectra = self._edge(points, prompt, rng, min(SPECTRA, self.draws))
-        outliers = int(np.count_nonzero(values > edge))
-        deflated, bound = self._deflate(points, prompt, vectors, outliers, rng)
-        bulk = values[: min(n - 1, d)]
-        band = np.quantile(spectra[:, : len(bulk)], [0.025, 0.975], axis=0) * rows.scale**2
+        lowest, bound = self._deflate(points, prompt, values, vectors, edge, rng)
+        rank = min(n - 1, d)
+        bulk, left = values[:rank], _left_out(points @ vectors[:, :rank], group)
+        band = np.quantile(spectra[:, :rank], [0.025, 0.975], axis=0) * rows.scale**2
+
+        def count(above: float, flags: tuple[Flag, ...] = ()) -> Value:
+            whole = float(np.count_nonzero(values > above))
+            moved = [whole + _rank(one, above) - _rank(bulk, above) for one in left]
+            return valued(whole, np.array(moved), n, (*rows.flags, *flags))
+
+        inside = bulk <= edge
         return {
             "parallel_edge": Value(edge * rows.scale**2, n=n, flags=rows.flags),
-            "parallel_outlier_count": Value(float(outliers), n=n, flags=rows.flags),
-            "parallel_outlier_count_deflated": Value(float(deflated), n=n, flags=(*rows.flags, *bound)),
-            **_fit(bulk[bulk <= edge], spectra[:, : len(bulk)], n, rows.flags),
+            "parallel_outlier_count": count(edge),
+            "parallel_outlier_count_deflated": count(lowest, bound),
+            **_fit(bulk[inside], left[:, inside], spectra[:, :rank], n, rows.flags),
             "parallel_eigenvalue": Curve(
-                np.arange(1.0, len(bulk) + 1), bulk * rows.scale**2, null_low=band[0], null_high=band[1], n=n,
+                np.arange(1.0, rank + 1), bulk * rows.scale**2, null_low=band[0], null_high=band[1], n=n,
                 flags=rows.flags,
             ),
         }  # fmt: skip
+
+    def _chosen(self, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points, prompts and groups of the rows that are used. Raises Refusal(too_small) for fewer than ten."""
+        used = np.ones(len(rows.points), bool)
+        if self.kind == "block_shift":
+            used &= np.bincount(rows.prompt)[rows.prompt] >= SHORTEST
+        if self.half:
+            used &= rows.group % 2 == 0
+        if np.count_nonzero(used) < 10:
+            raise Refusal(Flag.too_small, f"no ten rows in prompts of at least {SHORTEST}")
+        return rows.points[used], rows.prompt[used], rows.group[used]
 
     def _edge(
         self, points: Float[np.ndarray, "n d"], prompt: Int[np.ndarray, " n"], rng: np.random.Generator, spectra: int
     ) -> tuple[float, Float[np.ndarray, "spectra d"]]:
         """The edge, and the eigenvalues of the first surrogates, descending."""
-        single = points.astype(np.float32)
+        single = _single(points)
         whole = np.array([np.linalg.eigvalsh(self._gram(single, prompt, rng))[::-1] for _ in range(spectra)])
         rest = [_largest(self._gram(single, prompt, rng), rng) for _ in range(self.draws - spectra)]
         return float(np.quantile([*whole[:, 0], *rest], QUANTILE)), np.maximum(whole, 0.0)
 
     def _exceeded(
-        self, points: np.ndarray, prompt: np.ndarray, values: np.ndarray, factor: float, rng: np.random.Generator
-    ) -> int:
-        """How many of `values` exceed factor × the edge. Ends as soon as the draws so far say that none will.
+        self, points: np.ndarray, prompt: np.ndarray, largest: float, factor: float, rng: np.random.Generator
+    ) -> float | None:
+        """factor × the edge if `largest` exceeds it. Ends as soon as the draws so far say that it does not.
 
         The quantile lies at or above the draw of some rank from the top, and so above that of this rank among the first.
         """
-        single, rank, drawn = points.astype(np.float32), self.draws - math.floor(QUANTILE * (self.draws - 1)), []
+        single, rank, drawn = _single(points), self.draws - math.floor(QUANTILE * (self.draws - 1)), []
         for _ in range(self.draws):
             drawn.append(_largest(self._gram(single, prompt, rng), rng))
-            if len(drawn) >= rank and values.max() <= factor * sorted(drawn)[-rank]:
-                return 0
-        return int(np.count_nonzero(values > factor * np.quantile(drawn, QUANTILE)))
+            if len(drawn) >= rank and largest <= factor * sorted(drawn)[-rank]:
+                return None
+            if len(drawn) == EARLY and largest > (far := factor * float(np.mean(drawn) + FAR * np.std(drawn, ddof=1))):
+                return far
+        edge = factor * float(np.quantile(drawn, QUANTILE))
+        return edge if largest > edge else None
 
     def _gram(self, single: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) -> Float[np.ndarray, "d d"]:
         """Covariance of one surrogate, in float32: an edge needs no more."""
@@ -145,22 +168,28 @@ class ParallelEdge(Instrument):
         return drawn.T @ drawn / np.float32(len(drawn) - 1)
 
     def _deflate(
-        self, points: np.ndarray, prompt: np.ndarray, vectors: np.ndarray, found: int, rng: np.random.Generator
-    ) -> tuple[int, tuple[Flag, ...]]:
-        """How many directions stand out once those found are gone, and a flag if that had no end."""
-        added, d = found, len(vectors)
+        self,
+        points: np.ndarray,
+        prompt: np.ndarray,
+        values: np.ndarray,
+        vectors: np.ndarray,
+        edge: float,
+        rng: np.random.Generator,
+    ) -> tuple[float, tuple[Flag, ...]]:
+        """The lowest edge above which eigenvalues stand out once those found are gone, and a flag if that had no end."""
+        d = len(values)
         for _ in range(ROUNDS):
-            if not added or found >= min(len(points) - 1, d) - 1:
-                return found, ()
+            found = int(np.count_nonzero(values > edge))
+            if not found or found >= min(len(points) - 1, d) - 1:
+                return edge, ()
             out = vectors[:, :found]
-            rest = points - points @ out @ out.T
-            along = rest @ vectors
-            values = np.einsum("ij,ij->j", along, along) / (len(points) - 1)
             # What is left fills d − k dimensions, its surrogates d: without the factor, noise would exceed the edge once
             # anything is taken out, and so on to the end.
-            added = self._exceeded(rest, prompt, values, d / (d - found), rng)
-            found += added
-        return found, (Flag.at_bound,)
+            lower = self._exceeded(points - points @ out @ out.T, prompt, float(values[found]), d / (d - found), rng)
+            if lower is None:
+                return edge, ()
+            edge = lower
+        return edge, (Flag.at_bound,)
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         noise = rng.standard_normal((1440, 40))
@@ -190,16 +219,41 @@ def _largest(gram: Float[np.ndarray, "d d"], rng: np.random.Generator) -> float:
     return float(eigsh(gram, k=1, which="LA", v0=start, tol=1e-4, return_eigenvectors=False)[0])
 
 
-def _fit(bulk: np.ndarray, spectra: np.ndarray, n: int, flags: tuple[Flag, ...]) -> Reading:
+def _single(points: np.ndarray) -> np.ndarray:
+    """In float32, coordinate by coordinate in memory, as surrogates are drawn."""
+    return np.asfortranarray(points, np.float32)
+
+
+def _left_out(turned: Float[np.ndarray, "n k"], group: Int[np.ndarray, " n"]) -> Float[np.ndarray, "groups k"]:
+    """Covariance eigenvalues without each group, from mean-free rows in the eigenbasis of all."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    left = (len(turned) - np.diff([*starts, len(turned)]))[:, None]
+    if len(starts) < 2 or left.min() < 2:
+        return np.zeros((0, turned.shape[1]))
+    own, total = np.add.reduceat(turned**2, starts), np.add.reduceat(turned, starts)
+    return np.maximum((np.sum(turned**2, axis=0) - own - total**2 / left) / (left - 1), 0.0)
+
+
+def _rank(values: Float[np.ndarray, " k"], above: float) -> float:
+    """How many exceed `above`, interpolated between neighbours on the logarithmic scale: what moves smoothly."""
+    ordered = np.log(np.maximum(np.sort(values), np.finfo(float).tiny))
+    return float(np.interp(np.log(above), ordered, np.arange(len(values), 0, -1.0)))
+
+
+def _fit(
+    bulk: np.ndarray, left_out: Float[np.ndarray, "groups k"], spectra: np.ndarray, n: int, flags: tuple[Flag, ...]
+) -> Reading:
     """Distance of the bulk from the law, and over that of the surrogates' bulks."""
     own = [distance for spectrum in spectra if (distance := _distance(spectrum, n)) is not None]
     distance = _distance(bulk, n)
     if distance is None or not own:
         refused = Refusal(Flag.too_small, "too few eigenvalues below the edge for a law")
         return {"parallel_ks_distance": refused, "parallel_ks_ratio": refused}
+    band = max(float(np.quantile(own, 0.95)), 1e-9)
+    moved = np.array([_distance(one, n) or distance for one in left_out])
     return {
-        "parallel_ks_distance": Value(distance, n=len(bulk), flags=flags),
-        "parallel_ks_ratio": Value(distance / max(float(np.quantile(own, 0.95)), 1e-9), n=len(bulk), flags=flags),
+        "parallel_ks_distance": valued(distance, moved, len(bulk), flags),
+        "parallel_ks_ratio": valued(distance, moved, len(bulk), flags, 1 / band),
     }
 
 

@@ -105,11 +105,15 @@ class TokenIntrinsicDimension(Instrument):
 
 def _distinct(rows: Rows) -> Rows:
     """The first of rows that are equal to the last bit."""
-    if not len(rows.points):
+    _, same, count = np.unique(rows.points[:, 0], return_inverse=True, return_counts=True)
+    kept = count[same] == 1
+    # Only rows that agree in their first entry can be equal.
+    doubtful = np.flatnonzero(~kept)
+    if not len(doubtful):
         return rows
-    plain = np.ascontiguousarray(rows.points)
-    first = np.unique(plain.view(np.dtype((np.void, plain.shape[1] * 8))).ravel(), return_index=True)[1]
-    return rows if len(first) == len(plain) else _taken(rows, np.sort(first))
+    plain = np.ascontiguousarray(rows.points[doubtful])
+    kept[doubtful[np.unique(plain.view(np.dtype((np.void, plain.shape[1] * 8))).ravel(), return_index=True)[1]]] = True
+    return rows if kept.all() else _taken(rows, np.flatnonzero(kept))
 
 
 def _taken(rows: Rows, index: np.ndarray) -> Rows:

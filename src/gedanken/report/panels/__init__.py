@@ -2,6 +2,7 @@
 
 from gedanken.report.data import Data
 from gedanken.report.panels import (
+    approximations,
     asymmetry,
     bridge,
     circle,
@@ -36,10 +37,23 @@ def panels(data: Data) -> list[Panel]:
     """The panels that have something to show."""
     made = [
         module.panel(data)
-        for module in (unusual, depth, heatmap, heads, temperature, density, embedding, relations, steps, compare)
+        for module in (
+            unusual,
+            depth,
+            heatmap,
+            heads,
+            temperature,
+            approximations,
+            density,
+            embedding,
+            relations,
+            steps,
+            compare,
+        )
     ]
-    shown = {quantity for panel in made if panel.table == "curves" for quantity in panel.quantities}
-    made.insert(8, curves.panel(data, shown))
+    of_curves = [panel for panel in made if panel.table == "curves"]
+    shown = {quantity for panel in of_curves for quantity in (*panel.quantities, *panel.rivals.values())}
+    made.insert(9, curves.panel(data, shown))
     made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases, bridge, packing)] + made
     made = [module.panel(data) for module in (sparsity_parts, critical_depths)] + made
     made = [module.panel(data) for module in (wave, gradient, asymmetry, timescales, importance, pruning)] + made

@@ -54,6 +54,8 @@ class Panel:
     whole_lab: bool = False
     """Of the lab and not of a run: its rows stand under the first run."""
     marks: tuple[str, ...] = ()
+    rivals: Mapping[str, str] = field(default_factory=dict)
+    """Quantity → the quantity whose curve at the same site is drawn beside it, as marks."""
     lanes: str = ""
     """The field whose values are stacked as rows of fixed height (a chart with a step as height); rows without it are left
     out."""

@@ -61,5 +61,6 @@ def panel(data: Data) -> Panel:
         quantities=of_pictures(data, *BRIDGES),
         controls=(Control("quantity", "Picture"),),
         legend="Points: measured. Colours: simulations, from the whole block to particles with a number for each matrix. "
-        "Grey: controls. Bands: 95 % over prompts. Beyond the measured depth a shared layer is iterated.",
+        "Grey: controls. Bands: 95 % over prompts. Beyond the measured depth a shared layer is iterated. Heavy is a coordinate "
+        "with more than 5 % of the measured tokens' variance.",
     )

@@ -3,6 +3,7 @@
 e^{β cos θ} = Σ_k I_k(β) e^{ikθ} (Jacobi–Anger), so the sum over tokens needs only their moments
 m_k = Σ_j m_j e^{ikθ_j}, k ≤ K. Writing k = sb ± a with a ≤ A and s = 2A + 1 splits both passes into a product of a thin
 matrix of cos aθ, sin aθ with one of cos sbθ, sin sbθ ("baby steps, giant steps"): about 4√(K/2) rows in place of 2K.
+For hundreds of orders and many tokens a non-uniform fast transform takes its place (nonuniform.py).
 """
 
 from functools import cached_property
@@ -10,6 +11,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ive
+
+from gedanken.sources.particles import nonuniform
 
 BLOCK = 8192
 """Tokens at a time: 21 rows of float64 at β = 5 are 1.4 MB and stay in the cache of a core."""
@@ -88,6 +91,9 @@ class FourierMoments:
 
     def _sums(self, angles, masses, kernels) -> Float[np.ndarray, "kernel n"]:
         """Σ_j m_j g(θ_j − θ_i) of each kernel g, a sine series for `_sine`, a cosine series otherwise."""
+        if nonuniform.pays(self.order, len(angles)):
+            moments = nonuniform.moments(angles, masses, self.order)
+            return nonuniform.series(angles, np.array([(1j if g is self._sine else 1) * g * moments for g in kernels]))
         blocks = range(0, len(angles), BLOCK)
         keep = len(angles) * (self.stride + 2 * self.large + 1) <= KEPT
         kept = [self._bases(angles[start : start + BLOCK]) for start in blocks] if keep else None

@@ -26,32 +26,41 @@ def attention(
     masses: Float[np.ndarray, " n"] | None = None,
     device: str = "cpu",
 ) -> Float[np.ndarray, "n d"]:
-    """As pairwise.attention, of a finite temperature, in float64."""
+    """As pairwise.attention, of a finite temperature, in float64.
+
+    Everything goes to the device here, at once, and only the result comes back.
+    """
+    import torch
+
+    given = (points, masses, interaction.W_Q, interaction.W_K, interaction.W_V)
+    there = (None if array is None else torch.as_tensor(array, device=device) for array in given)
+    return on_device(interaction, *there).cpu().numpy()
+
+
+def on_device(interaction: Interaction, x, masses=None, W_Q=None, W_K=None, W_V=None):
+    """The same on tensors of one device; the interaction's own matrices are not looked at."""
     import torch
     from torch.nn.functional import pad
 
-    x = torch.as_tensor(points, device=device)
     n, d = x.shape
-    query, key, value = (_projected(x, W) for W in (interaction.W_Q, interaction.W_K, interaction.W_V))
+    query, key, value = (x[None] if W is None else x[None] @ W.transpose(1, 2) for W in (W_Q, W_K, W_V))
     query = query * interaction.inverse_temperature
     if masses is not None or not interaction.softmax:
-        logs = torch.zeros(n, dtype=x.dtype, device=device)
-        if masses is not None:
-            logs = torch.log(torch.as_tensor(masses, device=device))
+        logs = x.new_zeros(n) if masses is None else torch.log(masses)
         query, key = pad(query, (0, 1), value=1.0), torch.cat([key, logs.expand(len(key), n)[..., None]], dim=-1)
     if not interaction.softmax:
         # The flag comes first, so that every token sees it through a causal mask; its query is thrown away.
-        flag = pad(torch.full((len(key), 1, 1), interaction.peak, dtype=x.dtype, device=device), (key.shape[-1] - 1, 0))
+        flag = pad(x.new_full((len(key), 1, 1), interaction.peak), (key.shape[-1] - 1, 0))
         query, key = pad(query, (0, 0, 1, 0)), torch.cat([flag, key], dim=1)
         value = pad(value, (0, 1, 1, 0))
         value[:, 0, -1] = 1.0
     width = max(query.shape[-1], key.shape[-1], value.shape[-1])  # the fused kernel wants one width
     padded = [pad(t, (0, width - t.shape[-1])).expand(interaction.heads, -1, -1)[None] for t in (query, key, value)]
-    output = (_whole if device == "cpu" else by_blocks)(*padded, interaction.causal)[0]
+    output = (_whole if x.device.type == "cpu" else by_blocks)(*padded, interaction.causal)[0]
     if not interaction.softmax:
         output = output[:, 1:] / output[:, 1:, d : d + 1]
-        output = output / _total(masses, n, interaction.causal, x)
-    return (interaction.sign * output[..., :d].sum(dim=0)).cpu().numpy()
+        output = output / _total(x, masses, interaction.causal)
+    return interaction.sign * output[..., :d].sum(dim=0)
 
 
 def check_device(device: str) -> None:
@@ -97,17 +106,10 @@ def _whole(query, key, value, causal: bool):
     return scaled_dot_product_attention(query, key, value, is_causal=causal, scale=1.0)
 
 
-def _projected(x, W: np.ndarray | None):
-    """x under each head's matrix, head × n × inner; one head if there is no matrix."""
-    import torch
-
-    return x[None] if W is None else x[None] @ torch.as_tensor(W, device=x.device).transpose(1, 2)
-
-
-def _total(masses: np.ndarray | None, count: int, causal: bool, x):
+def _total(x, masses, causal: bool):
     """The mass that a USA sum is divided by: what is seen if causal, else one in all."""
     import torch
 
     if masses is None:
-        return torch.arange(1, count + 1, device=x.device, dtype=x.dtype)[:, None] if causal else count
-    return torch.as_tensor(np.cumsum(masses), device=x.device)[:, None] if causal else 1.0
+        return torch.arange(1, len(x) + 1, device=x.device, dtype=x.dtype)[:, None] if causal else len(x)
+    return masses.cumsum(dim=0)[:, None] if causal else 1.0

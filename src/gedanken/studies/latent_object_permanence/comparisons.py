@@ -18,6 +18,8 @@ def gate(model: Model, part: str, *needed: str) -> Judgement | None:
         said = f"{model.rows} tokens after exclusions, where {ROWS:,} are needed. {model.footing}"
     elif why := model.missing(*needed):
         said = f"A variable that is needed was refused ({why})."
+    elif model.failed_controls:
+        said = f"Positive controls failed ({', '.join(model.failed_controls)}): the rule cannot be trusted with this noise."
     else:
         return None
     return not_testable(said, part, "gate")
@@ -42,7 +44,7 @@ def step_nulls(model: Model, name: str, sign: int = 0) -> dict[str, float]:
     for run, kind in model.kinds.items():
         other = model.nulls[run].get(name)
         if isinstance(other, Profile):
-            found[f"{kind} {run.rpartition('~')[2]}, {name}"] = _p(_steps(own), _steps(other), sign)
+            found[f"{kind} {run.rpartition('~')[2]}, {name}"] = exceeding(_steps(own), _steps(other), sign)
     return found
 
 
@@ -53,7 +55,8 @@ def _steps(profile: Profile) -> np.ndarray:
     return moves[np.arange(len(moves)), largest]
 
 
-def _p(own: np.ndarray, null: np.ndarray, sign: int) -> float:
+def exceeding(own: np.ndarray, null: np.ndarray, sign: int) -> float:
+    """p of a null: the share of replicates in which it goes at least as far in the direction of `sign` (0: in either)."""
     own, null = (np.abs(values) if not sign else sign * values for values in (own, null))
     return float((1 + np.count_nonzero(null >= own)) / (1 + len(own)))
 
@@ -80,7 +83,7 @@ def difference_nulls(model: Model, name: str, sign: int) -> dict[str, float]:
         return profile.series.replicates[:, solid].mean(axis=1) - profile.series.replicates[:, liquid].mean(axis=1)
 
     return {
-        f"{kind} {run.rpartition('~')[2]}, {name}": _p(of(model.get(name)), of(other), sign)
+        f"{kind} {run.rpartition('~')[2]}, {name}": exceeding(of(model.get(name)), of(other), sign)
         for run, kind in model.kinds.items()
         if isinstance(other := model.nulls[run].get(name), Profile)
     }
@@ -113,3 +116,15 @@ def step_of(profile: Profile) -> tuple[float, float, float]:
 
 def unresolved(sentence: str, part: str, **figures) -> Judgement:
     return Judgement(Verdict.inconclusive, sentence, "unresolved", part=part, **figures)
+
+
+def other_sign(half: tuple[float, float, float], whole: tuple[float, float, float]) -> bool:
+    """Whether two effects differ in sign or in whether their interval excludes 0."""
+    significant = [step[1] > 0 or step[2] < 0 for step in (half, whole)]
+    return significant[0] != significant[1] or (all(significant) and np.sign(half[0]) != np.sign(whole[0]))
+
+
+def interval(effect: tuple[float, float, float]) -> str:
+    """`0.13 (0.1 to 0.16)`, for a sentence."""
+    value, low, high = (f"{x:.3g}".replace("-", "−") for x in effect)
+    return f"{value} ({low} to {high})"

@@ -15,6 +15,7 @@ from gedanken.studies.latent_object_permanence.comparisons import (
     is_step,
     lost_to,
     needed_nulls,
+    other_sign,
     step_nulls,
     step_of,
     told,
@@ -182,7 +183,7 @@ def step_of_dimension(model: Model) -> Judgement:
     if falls and (lost := lost_to(p)):
         why = f"Both dimensions step down, but {lost[0]} does as much (of all: {', '.join(lost)})."
         return Judgement(Verdict.not_supported, f"{why} {said}", f"explained by null {lost[0]}", part=part, **facts)
-    if _other_sign(step_of(half), steps[1]):
+    if other_sign(step_of(half), steps[1]):
         why = "At half the prompts the step of the energy rank has another sign or significance."
         return Judgement(Verdict.not_supported, f"{why} {said}", "explained by null N10", part=part, **facts)
     if steps[0][1] > 0 or steps[1][1] > 0:
@@ -211,12 +212,6 @@ def step_of_dimension(model: Model) -> Judgement:
         )
     return Judgement(Verdict.supported, f"Both fall in one layer, where Ω_−16 steps. {said}", "step within resolution",
                      part=part, **facts)  # fmt: skip
-
-
-def _other_sign(half: tuple[float, float, float], whole: tuple[float, float, float]) -> bool:
-    """Whether two steps differ in sign or in whether their interval excludes 0."""
-    significant = [step[1] > 0 or step[2] < 0 for step in (half, whole)]
-    return significant[0] != significant[1] or (all(significant) and np.sign(half[0]) != np.sign(whole[0]))
 
 
 CLAIMS = (

@@ -12,8 +12,9 @@ import polars as pl
 
 from gedanken.analysis.depth.locate import Located, locate
 from gedanken.analysis.depth.rule import Judged, judge
-from gedanken.analysis.depth.series import Series, of_lab
+from gedanken.analysis.depth.series import Series, of_heads, of_lab
 from gedanken.status import Failure, Refusal
+from gedanken.studies.latent_object_permanence import controls
 from gedanken.theory import hoyer
 
 TARGET = 0.42
@@ -47,7 +48,19 @@ SERIES: Mapping[str, Source] = {
     "ks distance": ("parallel_edge", "parallel_ks_distance", {}, ""),
     "ks ratio": ("parallel_edge", "parallel_ks_ratio", {}, ""),
     "outliers": ("parallel_edge", "parallel_outlier_count_deflated", {}, ""),
+    "ks distance, n/2": ("parallel_edge", "parallel_ks_distance", {"half": True}, ""),
+    "outliers, n/2": ("parallel_edge", "parallel_outlier_count_deflated", {"half": True}, ""),
 }
+
+ENERGY, ENERGY_WITHOUT, SHARE, CENTRED = "F* + ln n", "F* + ln n without sink", "S/ln n", "F* centred"
+
+OF_HEADS: Mapping[str, tuple[str, str]] = {
+    ENERGY: ("free_energy", "free_energy_per_key"),
+    ENERGY_WITHOUT: ("free_energy", "free_energy_per_key_without_sink"),
+    SHARE: ("attention_entropy", "attention_entropy_normalised"),
+    CENTRED: ("free_energy", "free_energy_centred"),
+}
+"""Instrument and variable of each profile over layers."""
 
 NULL_WORDS = {"random": "N1", "shuffled": "N2", "unigram": "N2"}
 """Null runs, by the word that names them in the run's configuration, and the specification's number."""
@@ -98,6 +111,11 @@ class Model:
     nulls: dict[str, dict[str, Profile | Refusal]] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     """N1 or N2 of each null run."""
+    heads: dict[str, Series | Refusal] = field(default_factory=dict)
+    """Profiles over layers, each layer the mean of its heads; `null_heads` the same by null run."""
+    null_heads: dict[str, dict[str, Series | Refusal]] = field(default_factory=dict)
+    family: str = ""
+    seed: str = ""
 
     def get(self, name: str) -> Profile | None:
         found = self.profiles.get(name)
@@ -107,6 +125,12 @@ class Model:
         """Why variables cannot be judged, or empty."""
         told = [f"{name}: {found}" for name in names if isinstance(found := self.profiles.get(name), Refusal)]
         return "; ".join(told)
+
+    @cached_property
+    def failed_controls(self) -> list[str] | None:
+        """Planted cases that are not found with this model's noise; None where there are too few blocks to plant any."""
+        found = self.get(WITHOUT)
+        return controls.failed(found.series) if found and self.blocks >= controls.FEWEST else None
 
     @property
     def critical_depth(self) -> float:
@@ -138,7 +162,12 @@ class Model:
 
     @property
     def footing(self) -> str:
-        return f"{self.depths}. {self.rows:,} tokens, {self.excluded:,} at first positions left out; null runs: {self.ran}."
+        failed = self.failed_controls
+        found = "positive controls: " + ("too few blocks" if failed is None else ", ".join(failed) or "passed")
+        return (
+            f"{self.depths}. {self.rows:,} tokens, {self.excluded:,} at first positions left out; null runs: {self.ran}; "
+            f"{found}."
+        )
 
 
 @dataclass
@@ -170,10 +199,23 @@ def _model(lab, run: str, nulls: list[str], rows: dict[str, dict]) -> Model:
     profiles = _profiles(lab, run, dimension)
     blocks = max((p.series.blocks for p in profiles.values() if isinstance(p, Profile)), default=0)
     kinds = {name: NULL_WORDS[word] for name in nulls if (word := _null_word(rows[name])) in NULL_WORDS}
+    told = json.loads(rows[run]["configuration"] or "{}")
     return Model(
         run, blocks, dimension, n.collect().item() or 0, int(excluded or 0), profiles,
         {name: _profiles(lab, name, dimension) for name in kinds}, kinds,
+        _heads(lab, run), {name: _heads(lab, name) for name in kinds}, told.get("model_type") or "unknown family",
+        str(rows[run]["seed"] if rows[run]["seed"] is not None else ""),
     )  # fmt: skip
+
+
+def _heads(lab, run: str) -> dict[str, Series | Refusal]:
+    found: dict[str, Series | Refusal] = {}
+    for name, (instrument, variable) in OF_HEADS.items():
+        try:
+            found[name] = of_heads(lab, run, variable, _setting(instrument, {}), np.random.default_rng(0))
+        except Refusal as refusal:
+            found[name] = refusal
+    return found
 
 
 def _null_word(row: dict) -> str:

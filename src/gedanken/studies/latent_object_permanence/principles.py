@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 
 from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
 from gedanken.studies.latent_object_permanence.evidence import Evidence
+from gedanken.studies.latent_object_permanence.free_energy import CLAIM as FREE_ENERGY
 from gedanken.theory import separability
 
 BY_DEFINITION = "true by definition"
@@ -43,7 +44,10 @@ def lo12(evidence: Evidence) -> Iterator[Judgement]:
         f"Separated classes bound the spectrum of any mixture (largest violation on 200 random ones {worst:.1e}).",
         BY_DEFINITION, part="bounds", exact="theorems",
     )  # fmt: skip
-    yield not_testable("Alignment with classes and probes need labelled prompts.", "probes", "not measured")
+    yield not_testable(
+        "Alignment with classes and the accuracy of probes need prompts with labels (text logic has them) and a probe at every "
+        "state, with selectivity and format controls; spectra alone cannot decide.", "probes", "not measured",
+    )  # fmt: skip
 
 
 CLAIMS = (
@@ -78,14 +82,7 @@ CLAIMS = (
         "An identity, to 1e−10 in float64; never supported.",
         lo10,
     ),
-    Claim(
-        "LO11",
-        "Free energy decreases with depth.",
-        "–",
-        "Supported: rank correlation of F* + T ln n with the layer below 0, without sink mass as well, N1 and N2 beaten, and "
-        "the mixture free energy of held-out tokens agrees. Contradicted: correlation above 0.",
-        needs("The mixture free energy of held-out tokens, which must agree, is not measured yet."),
-    ),
+    FREE_ENERGY,
     Claim(
         "LO12",
         "Logical separability is tied to a low-rank spiked covariance.",

@@ -17,18 +17,45 @@ FAMILIES = 3
 
 def lo5(evidence: Evidence) -> Judgement:
     return not_testable(
-        f"{len(evidence.models)} models, where a scaling test needs {SIZES} sizes of one family and {SEEDS} training seeds of "
-        "each, same data and tokens: width and jump of a few models never make a transition.",
+        f"{_there(evidence)} A scaling test needs {SIZES} sizes of one family × {SEEDS} training seeds of each, "
+        f"{SIZES * SEEDS} models of {DEPTH} blocks or more on the same data and tokens ({_lacking(evidence)}); then width, "
+        "jump, susceptibility and Binder cumulant of Ω are compared over sizes. Of a few models none makes a transition.",
         reason="gate",
     )
 
 
 def lo6(evidence: Evidence) -> Judgement:
-    words = ", ".join(f"{model.run} ({model.blocks} blocks, d = {model.dimension})" for model in evidence.models)
     return not_testable(
-        f"{len(evidence.models)} models ({words}), where one family of at least {SIZES} sizes is needed: different families "
-        "are no axis of size.",
+        f"{_there(evidence)} A threshold needs LO1 judged at {SIZES} sizes of one family × {SEEDS} training seeds "
+        f"({_lacking(evidence)}); different families are no axis of size.",
         reason="gate",
+    )
+
+
+def _families(evidence: Evidence) -> dict[str, dict[tuple[int, int], list[Model]]]:
+    """Models by family, and in it by size: blocks and width. Those that are too shallow for a depth are left out."""
+    found: dict[str, dict[tuple[int, int], list[Model]]] = {}
+    for model in evidence.models:
+        if model.blocks >= DEPTH:
+            found.setdefault(model.family, {}).setdefault((model.blocks, model.dimension), []).append(model)
+    return found
+
+
+def _there(evidence: Evidence) -> str:
+    """The models there are, by name."""
+    words = "; ".join(f"{m.family}: {m.run} ({m.blocks} blocks, d = {m.dimension})" for m in evidence.models)
+    return f"There are {len(evidence.models)} runs ({words})."
+
+
+def _lacking(evidence: Evidence) -> str:
+    """What the fullest family has of what is needed."""
+    families = _families(evidence)
+    if not families:
+        return f"of {DEPTH} blocks or more there is none"
+    name, sizes = max(families.items(), key=lambda item: len(item[1]))
+    runs = [len(models) for models in sizes.values()]
+    return (
+        f"the fullest family, {name}, has {len(sizes)} of {SIZES} sizes with {min(runs)} of {SEEDS} seeds at the least"
     )
 
 

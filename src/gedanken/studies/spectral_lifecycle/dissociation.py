@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.analysis import fronts
+from gedanken.analysis.intervals import t_interval
 from gedanken.analysis.rank_correlation import partial_spearman
-from gedanken.analysis.resampling import t_interval
 from gedanken.analysis.timescales import parameter_intervals
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle.evidence import Evidence

@@ -5,13 +5,22 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from gedanken.analysis.intervals import Estimate
 from gedanken.analysis.rank_correlation import partial_spearman, spearman
-from gedanken.analysis.resampling import Estimate
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle import power
 from gedanken.studies.spectral_lifecycle.evidence import Evidence
 from gedanken.studies.spectral_lifecycle.pruned import Pruned
-from gedanken.studies.spectral_lifecycle.verdicts import LEVEL, SURE, UnitVerdict, Word, combined, untestable
+from gedanken.studies.spectral_lifecycle.verdicts import (
+    LEVEL,
+    SETTINGS,
+    SURE,
+    UnitVerdict,
+    Word,
+    combined,
+    robust,
+    untestable,
+)
 
 NEEDS_IMPORTANCE = "The importance of layers is measured by gedanken prune MODEL --every."
 FEWEST = 8
@@ -62,6 +71,8 @@ def predicted(model: Pruned) -> UnitVerdict:
         word = Word.negative
     else:
         word = Word.undecided
+    others = {name: spearman(values[inner], importance, model.rng).rho for name, values in model.profiles.items()}
+    word, said = robust(word, said, found.rho, others, SETTINGS)
     return UnitVerdict(
         model.run,
         word,

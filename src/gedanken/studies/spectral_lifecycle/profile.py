@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from gedanken.analysis import depth_scaling
-from gedanken.analysis.depth_profile import delta_range, delta_smooth, inverted_u, persistence, profile_p
-from gedanken.analysis.resampling import Estimate, orders, permutation_p, t_interval
+from gedanken.analysis.depth_profile import delta_range, delta_smooth, inverted_u, persistence, profile_p, smooth
+from gedanken.analysis.intervals import Estimate, t_interval
+from gedanken.analysis.p_values import orders, permutation_p
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle import power
 from gedanken.studies.spectral_lifecycle.evidence import Evidence
@@ -16,10 +17,12 @@ from gedanken.studies.spectral_lifecycle.units import Unit, bare
 from gedanken.studies.spectral_lifecycle.verdicts import (
     GATE,
     LEVEL,
+    SETTINGS,
     SURE,
     UnitVerdict,
     Word,
     combined,
+    robust,
     single,
     untestable,
 )
@@ -65,6 +68,10 @@ def persistent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         word = Word.undecided
     if word == Word.positive and start_p < LEVEL:
         word, said = Word.undecided, f"{said} The profile is not flat at step 0."
+    end = unit.end.mean(axis=0)
+    others = {name: _alike(smooth(end), smooth(values.mean(axis=0))) for name, values in unit.profiles.items()}
+    others["interior layers"] = _alike(smooth(end)[1:-1], smooth(end[1:-1]))
+    word, said = robust(word, said, 1.0, others, SETTINGS + 1)
     return UnitVerdict(
         unit.name,
         word,
@@ -76,6 +83,11 @@ def persistent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         "layers in random order; step 0; frozen run",
         family=unit.family,
     )
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Covariance of two profiles over depth: positive if they rise and fall together."""
+    return float(np.cov(one, other)[0, 1])
 
 
 def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
@@ -90,7 +102,6 @@ def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         )
     found = inverted_u(unit.end.mean(axis=0))
     others = {name: inverted_u(values.mean(axis=0)).curvature for name, values in unit.profiles.items()}
-    flipped = [name for name, curvature in others.items() if curvature * found.curvature < 0]
     p = max(found.first_slope_p, found.last_slope_p, found.rise_p, found.fall_p)
     said = (
         f"Vertex at depth {found.vertex.value:.2f}, curvature {found.curvature:.2f}; end slopes p = "
@@ -103,14 +114,7 @@ def bent(unit: Unit, evidence: Evidence) -> UnitVerdict:
         word = Word.negative
     else:
         word = Word.undecided
-    if word == Word.positive and (flipped or len(others) < 3):
-        missing = (
-            ""
-            if flipped
-            else " The other settings were not all measured (gedanken scan MODEL --instrument singular_values)."
-        )
-        said += f" The sign changes with {', '.join(flipped)}." if flipped else missing
-        word = Word.undecided
+    word, said = robust(word, said, found.curvature, others, SETTINGS)
     vertex = (
         found.vertex
         if np.isfinite([found.vertex.low, found.vertex.high]).all()
@@ -170,6 +174,8 @@ def moves_up(evidence: Evidence) -> Judgement:
     said = (
         f"Over {len(best)} depths of one width the vertex moves by {slope:.3f} for each e-fold of depth (p = {p:.2g})."
     )
+    others = {name: _vertex_slope(x, found) for name, found in _other_settings(best).items()}
+    word, said = robust(word, said, slope, others, SETTINGS + 1)
     return single(
         UnitVerdict(
             "",
@@ -188,6 +194,13 @@ def _vertex_slope(x: np.ndarray, profiles: list[np.ndarray]) -> float:
     return float(np.polyfit(x, [inverted_u(profile).vertex.value for profile in profiles], 1)[0])
 
 
+def _other_settings(units: list[Unit]) -> dict[str, list[np.ndarray]]:
+    """End profiles of all units in each setting that all have, and of their interior layers."""
+    names = [name for name in units[0].profiles if all(name in unit.profiles for unit in units)]
+    found = {name: [unit.profiles[name].mean(axis=0) for unit in units] for name in names}
+    return found | {"interior layers": [unit.end.mean(axis=0)[1:-1] for unit in units]}
+
+
 def scales(evidence: Evidence) -> Judgement:
     """SL10."""
     found = ladders(evidence, fixed_width=True)
@@ -200,26 +213,31 @@ def scales(evidence: Evidence) -> Judgement:
         )
     depths = np.array([u.layers for u in group], float)
     profiles = [u.end.mean(axis=0) for u in group]
-    smooth = depth_scaling.exponent(depths, np.array([float(delta_smooth(p)) for p in profiles]))
+    scaling = depth_scaling.exponent(depths, np.array([float(delta_smooth(p)) for p in profiles]))
     ranged = depth_scaling.exponent(depths, np.array([float(delta_range(p)) for p in profiles]))
     rivals = depth_scaling.rivals(depths, np.array([float(delta_smooth(p)) for p in profiles]))
     power_law = next(r for r in rivals if r.name == "power")
     null_range, null_smooth = depth_scaling.null_exponents(depths, group[0].rng)
-    e = smooth.exponent
+    e = scaling.exponent
     said = (
-        f"Δ_smooth ∝ L^{e.value:.2f} (R² {smooth.r_squared:.2f}) over {len(group)} depths; Δ_range ∝ L^"
+        f"Δ_smooth ∝ L^{e.value:.2f} (R² {scaling.r_squared:.2f}) over {len(group)} depths; Δ_range ∝ L^"
         f"{ranged.exponent.value:.2f}; layers without structure give {null_smooth:.2f} and {null_range:.2f}; "
         f"the best law by AICc "
         f"is {rivals[0].name}."
     )
     inside = e.low <= CLAIMED_EXPONENT <= e.high
-    decided = inside and not e.low <= 0 <= e.high and (e.high - e.low) / 2 <= 0.15 and smooth.r_squared >= 0.9
+    decided = inside and not e.low <= 0 <= e.high and (e.high - e.low) / 2 <= 0.15 and scaling.r_squared >= 0.9
     if decided and len(group) >= 5 and power_law.aicc <= rivals[0].aicc + 2:
         word = Word.positive
     else:
         word = Word.undecided if inside else Word.negative
     if word == Word.negative and ranged.exponent.low <= CLAIMED_EXPONENT <= ranged.exponent.high:
         word, said = Word.undecided, f"{said} Only Δ_range agrees, as it does without any depth structure."
+    others = {
+        name: depth_scaling.exponent(depths, np.array([float(delta_smooth(p)) for p in found])).exponent.value
+        for name, found in _other_settings(group).items()
+    }
+    word, said = robust(word, said, e.value, others, SETTINGS + 1)
     return single(
         UnitVerdict(
             "",

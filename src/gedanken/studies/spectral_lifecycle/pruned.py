@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 
 from gedanken.analysis.layer_scores import layer_scores
 from gedanken.experiment.prune import SPECTRAL, measured
-from gedanken.experiment.pruned_loss import BY_PROMPT, SITE
+from gedanken.experiment.pruned_loss import BY_PROMPT, SITE, VERSION
 from gedanken.measurements.store import Lab, digest
 from gedanken.status import Failure
-from gedanken.studies.spectral_lifecycle.units import OURS, of_a_run
+from gedanken.studies.spectral_lifecycle.units import OURS, of_a_run, other_profiles
 
 ENDING = "-pruned"
 Layers = tuple[int, ...]
@@ -23,15 +23,18 @@ Layers = tuple[int, ...]
 class Pruned:
     """`losses`: removed blocks → mean surprisal of every test prompt (the empty set: the whole model).
 
-    `removals`: by rule and count, the sets removed (of `random` one a seed). `importance`: NaN where not measured.
+    `documents`: of each prompt. `removals`: by rule and count, the sets removed (of `random` one a seed).
+    `importance`: NaN where not measured. `profiles`: the rank exponent of the layers in other settings (units.profiles).
     """
 
     run: str
     family: str
     layers: int
     losses: Mapping[Layers, Float[np.ndarray, " prompt"]]
+    documents: Int[np.ndarray, " prompt"]
     removals: Mapping[tuple[str, int], tuple[Layers, ...]]
     scores: Mapping[str, Float[np.ndarray, " layer"]] = field(default_factory=dict)
+    profiles: Mapping[str, Float[np.ndarray, " layer"]] = field(default_factory=dict)
 
     @property
     def rng(self) -> np.random.Generator:
@@ -40,6 +43,10 @@ class Pruned:
     @property
     def whole(self) -> Float[np.ndarray, " prompt"]:
         return self.losses[()]
+
+    @property
+    def document_count(self) -> int:
+        return len(np.unique(self.documents))
 
     @property
     def counts(self) -> list[int]:
@@ -78,7 +85,7 @@ def pruned(lab: Lab, runs: Iterable[str]) -> Iterator[Pruned]:
     trained = set(every.filter(pl.col("source") == "training")["run"])
     about = every.filter(pl.col("run").str.ends_with(ENDING))
     for run, source, architecture in about.select("run", "source", "architecture").iter_rows():
-        losses = _losses(lab, run)
+        losses, documents = _losses(lab, run)
         if () not in losses:
             continue
         weights = run.removesuffix(ENDING).rsplit("+", 1)[0]
@@ -96,16 +103,23 @@ def pruned(lab: Lab, runs: Iterable[str]) -> Iterator[Pruned]:
             removals.setdefault((by, count), []).append(tuple(layers))
         sets = {key: tuple(found) for key, found in removals.items()}
         family = OURS if of_a_run(source, trained) else architecture or "unknown"
-        yield Pruned(run, family, len(scores["rank_exponent"]), losses, sets, scores)
+        layers = len(scores["rank_exponent"])
+        yield Pruned(run, family, layers, losses, documents, sets, scores, _profiles(lab, weights, layers))
 
 
-def _losses(lab: Lab, run: str) -> dict[Layers, np.ndarray]:
-    """By removed blocks, on the test half."""
+def _profiles(lab: Lab, weights: str, layers: int) -> dict[str, np.ndarray]:
+    """Those of the weights' run that have a value for every layer."""
+    found = {name: values[0] for name, values in other_profiles(lab, weights).items()}
+    return {name: values for name, values in found.items() if len(values) == layers}
+
+
+def _losses(lab: Lab, run: str) -> tuple[dict[Layers, np.ndarray], np.ndarray]:
+    """By removed blocks, on the test half; and the document of each of its prompts."""
     curves = lab.curves.filter(pl.col("run") == run, pl.col("site") == SITE, pl.col("variable") == BY_PROMPT)
-    rows = curves.join(lab.settings.select("setting", "fields"), on="setting").select("fields", "y").collect()
-    found = {}
-    for text, y in rows.iter_rows():
+    settings = lab.settings.filter(pl.col("version") == VERSION).select("setting", "fields")
+    found, documents = {}, np.empty(0, int)
+    for text, x, y in curves.join(settings, on="setting").select("fields", "x", "y").collect().iter_rows():
         fields = json.loads(text)
         if fields["half"] == "report":
-            found[tuple(fields["removed"])] = np.array(y)
-    return found
+            found[tuple(fields["removed"])], documents = np.array(y), np.array(x, int)
+    return found, documents

@@ -1,25 +1,27 @@
 """SL12, SL13: whether the rank exponent chooses better than removing the last layers, and how far worst and best are apart.
 
 Differences are of the loss in nat a token, paired prompt by prompt on text that chose nothing; intervals by bootstrap over
-prompts. Ratios of perplexities, which the paper prints, stand beside them and decide nothing.
+documents. Ratios of perplexities, which the paper prints, stand beside them and decide nothing. The power of both tests is
+simulated on removals that neither claim is about (pruning_power.py).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float
 
-from gedanken.analysis.resampling import BOOTSTRAPS, Estimate, permutation_p
+from gedanken.analysis.document_weights import document_weights
+from gedanken.analysis.intervals import BOOTSTRAPS, Estimate
 from gedanken.studies.base import Judgement
+from gedanken.studies.spectral_lifecycle import pruning_power as power
 from gedanken.studies.spectral_lifecycle.evidence import Evidence
 from gedanken.studies.spectral_lifecycle.pruned import Pruned
-from gedanken.studies.spectral_lifecycle.verdicts import LEVEL, UnitVerdict, Word, combined, untestable
+from gedanken.studies.spectral_lifecycle.verdicts import GATE, LEVEL, SURE, UnitVerdict, Word, combined, untestable
 
 NEEDS = "No model was pruned: gedanken prune MODEL --every."
 BEST, WORST, LAST, SAFE = "rank_exponent", "rank_exponent_highest", "last", "last_protected"
 FEWEST = 5
-"""Prompts below which a bootstrap says nothing."""
+"""Documents below which a bootstrap says nothing."""
 USEFUL = 0.05
 
 
@@ -37,17 +39,21 @@ def pruned_better(model: Pruned) -> UnitVerdict:
     """SL12 of one model."""
     if why := _missing(model, BEST, LAST, SAFE):
         return untestable(model.run, why, model.family)
-    advantage = _advantage(model, LAST)
-    protected = _advantage(model, SAFE)
+    counts = _common(model, BEST, LAST, SAFE)
+    chance = power.advantage(model, counts)
+    if chance < GATE:
+        return untestable(model.run, _weak(chance, "twice the paper's rule's ΔPPL"), model.family)
+    advantage = _advantage(model, LAST, counts)
+    protected = _advantage(model, SAFE, counts)
     random = _against_random(model)
     said = (
         f"Removing the last layers costs {advantage.value:+.2f} nat more than the spectral choice (mean over N = "
-        f"{', '.join(map(str, _common(model, BEST, LAST, SAFE)))}); the layers before the last {protected.value:+.2f} "
+        f"{', '.join(map(str, counts))}); the layers before the last {protected.value:+.2f} "
         f"({protected.low:.2f} to {protected.high:.2f}). {random} {_perplexities(model)}"
     )
     if advantage.low > 0 and protected.low > 0:
         word = Word.positive
-    elif advantage.high < 0:
+    elif advantage.high < 0 and chance >= SURE:
         word = Word.negative
     else:
         word = Word.undecided
@@ -58,7 +64,7 @@ def pruned_better(model: Pruned) -> UnitVerdict:
         said,
         "Δloss of last layers minus spectral [nat/token]",
         advantage,
-        len(model.whole),
+        model.document_count,
         None,
         "last layers but one; random removal; all subsets",
         advantage.high < 0,
@@ -70,13 +76,11 @@ def _gap(model: Pruned) -> UnitVerdict:
     if why := _missing(model, BEST, WORST):
         return untestable(model.run, why, model.family)
     counts = _common(model, BEST, WORST)
+    chance = power.gap(model.layers, tuple(counts), power.random_sets(model, counts))
+    if chance < GATE:
+        return untestable(model.run, _weak(chance, "a rank correlation of 0.75"), model.family)
     best, worst = (np.stack([model.of(rule, n) for n in counts]) for rule in (BEST, WORST))
-
-    def ratio(rows: np.ndarray) -> float:
-        low, high = best[:, rows].mean(axis=1), worst[:, rows].mean(axis=1)
-        return float(np.mean(np.log(high / low))) if min(low.min(), high.min()) > 0 else math.nan
-
-    found = _bootstrap(ratio, len(model.whole), model.rng)
+    found = _log_ratio(model, best, worst)
     if not np.isfinite([found.value, found.low, found.high]).all():
         return UnitVerdict(
             model.run,
@@ -84,21 +88,20 @@ def _gap(model: Pruned) -> UnitVerdict:
             "A removal costs nothing or helps, so that there is no ratio.",
             family=model.family,
         )
-    null = _random_gaps(model, counts)
-    p = permutation_p(found.value, null) if len(null) else None
+    p = power.gap_p(found.value, model, counts)
     told = f"p = {p:.2g} against gaps of random sets" if p is not None else "no random sets to compare with"
     said = (
         f"The worst layers cost e^{found.value:.2f} = {math.exp(found.value):.2f} times the loss of the best ({told})."
     )
     word = Word.positive if found.value > 0 and p is not None and p < LEVEL else Word.undecided
-    word = Word.negative if found.high <= 0 else word
+    word = Word.negative if found.high <= 0 and chance >= SURE else word
     return UnitVerdict(
         model.run,
         word,
         said,
         "ln(worst/best) of Δloss [1]",
         found,
-        len(model.whole),
+        model.document_count,
         p,
         "gaps of random sets of layers",
         found.high < 0,
@@ -113,8 +116,11 @@ def _common(model: Pruned, *rules: str) -> list[int]:
 
 
 def _missing(model: Pruned, *rules: str) -> str:
-    if len(model.whole) < FEWEST:
-        return f"{len(model.whole)} test prompts, and {FEWEST} are needed: gedanken prune MODEL --every --prompts 64."
+    if model.document_count < FEWEST:
+        return (
+            f"The test prompts are of {model.document_count} documents, and {FEWEST} are needed: gedanken prune MODEL --every "
+            "--prompts 64."
+        )
     return (
         ""
         if _common(model, *rules)
@@ -122,16 +128,31 @@ def _missing(model: Pruned, *rules: str) -> str:
     )
 
 
-def _advantage(model: Pruned, other: str) -> Estimate:
-    counts = _common(model, BEST, LAST, SAFE)
+def _weak(chance: float, effect: str) -> str:
+    return f"The power for {effect} is {chance:.2f}: gedanken prune MODEL --every --prompts 128."
+
+
+def _advantage(model: Pruned, other: str, counts: list[int]) -> Estimate:
     paired = np.mean([model.of(other, n) - model.of(BEST, n) for n in counts], axis=0)
-    return _bootstrap(lambda rows: float(paired[rows].mean()), len(paired), model.rng)
+    drawn = document_weights(model.documents, model.rng, BOOTSTRAPS) @ paired
+    return _estimate(float(paired.mean()), drawn)
 
 
-def _bootstrap(statistic: Callable[[np.ndarray], float], n: int, rng: np.random.Generator) -> Estimate:
-    drawn = np.array([statistic(rows) for rows in rng.integers(n, size=(BOOTSTRAPS, n))])
-    value = statistic(np.arange(n))
-    # a ratio that some resamples do not have has no interval
+def _log_ratio(model: Pruned, best: np.ndarray, worst: np.ndarray) -> Estimate:
+    """Mean over N of ln(worst/best); a ratio that some resamples do not have has no interval."""
+
+    def ratio(weights: np.ndarray) -> np.ndarray:
+        low, high = weights @ best.T, weights @ worst.T
+        found = np.full(len(weights), math.nan)
+        there = (low > 0).all(axis=1) & (high > 0).all(axis=1)
+        found[there] = np.log(high[there] / low[there]).mean(axis=1)
+        return found
+
+    even = np.full((1, len(model.whole)), 1 / len(model.whole))
+    return _estimate(float(ratio(even)[0]), ratio(document_weights(model.documents, model.rng, BOOTSTRAPS)))
+
+
+def _estimate(value: float, drawn: np.ndarray) -> Estimate:
     low, high = np.quantile(drawn, [0.025, 0.975]) if np.isfinite(drawn).all() else (math.nan, math.nan)
     return Estimate(value, float(low), float(high))
 
@@ -169,23 +190,3 @@ def _perplexities(model: Pruned) -> str:
         if best > 0 and last > 0:
             told.append(f"{last / best:.2f}")
     return f"Ratios of ΔPPL (1.1 to 3.6 in the paper): {', '.join(told)}." if told else ""
-
-
-def _random_gaps(model: Pruned, counts: list[int], draws: int = 9_999) -> Float[np.ndarray, " draw"]:
-    """Mean over N of ln of the ratio of two random sets of N layers (of one layer: of any two)."""
-    total, rng = np.zeros(draws), model.rng
-    for n in counts:
-        sets = [x for x in model.removals.get(("random", n), ()) if x in model.losses]
-        costs = model.importance[model.interior] if n == 1 else np.array([model.increase(x).mean() for x in sets])
-        costs = costs[costs > 0]
-        if len(costs) < 3:
-            return np.empty(0)
-        one, other = _pairs(len(costs), draws, rng)
-        total += np.log(costs[one] / costs[other])
-    return total / len(counts)
-
-
-def _pairs(size: int, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two different places out of `size`, many times."""
-    one = rng.integers(size, size=draws)
-    return one, (one + rng.integers(1, size, size=draws)) % size

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 from scipy import stats
 
-from gedanken.analysis.resampling import Estimate
+from gedanken.analysis.intervals import Estimate
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle.evidence import Evidence
 from gedanken.studies.spectral_lifecycle.importance import predicted

@@ -7,13 +7,24 @@ from jaxtyping import Float
 
 from gedanken.analysis import fronts
 from gedanken.analysis.asymmetry import asymmetry, uniformity
+from gedanken.analysis.intervals import Estimate, t_interval
 from gedanken.analysis.layer_series import ATTENTION
-from gedanken.analysis.resampling import DRAWS, Estimate, orders, permutation_p, t_interval
+from gedanken.analysis.p_values import DRAWS, orders, permutation_p
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle import power
 from gedanken.studies.spectral_lifecycle.evidence import Evidence
 from gedanken.studies.spectral_lifecycle.units import Unit, at_end
-from gedanken.studies.spectral_lifecycle.verdicts import GATE, LEVEL, SURE, UnitVerdict, Word, combined, untestable
+from gedanken.studies.spectral_lifecycle.verdicts import (
+    GATE,
+    LEVEL,
+    SETTINGS_OF_PARTS,
+    SURE,
+    UnitVerdict,
+    Word,
+    combined,
+    robust,
+    untestable,
+)
 from gedanken.studies.spectral_lifecycle.wave import NEEDS
 
 EVEN = 0.15
@@ -104,6 +115,7 @@ def _carried(unit: Unit, evidence: Evidence) -> UnitVerdict:
     products = _products(unit)
     said = f"Queries and keys against values and outputs, {'; '.join(told)}. {products[1]}"
     worst = min(seeds, key=lambda name: seeds[name][0].value)
+    others = {name: _seeds(values[:, :, None])[0].value for name, values in unit.parts.items()}
     if significant and whole and products[0] and len(found) == 2:
         word = Word.positive
     elif any(one.high <= 0 for one, _ in seeds.values()) and chance >= SURE:
@@ -112,6 +124,7 @@ def _carried(unit: Unit, evidence: Evidence) -> UnitVerdict:
         word = Word.undecided
         said += " Queries and keys carry more, not shown to carry all." if significant and not whole else ""
         said += "" if unit.ladder else " The dynamics of u need snapshots from step 0 on."
+    word, said = robust(word, said, 1.0, others, SETTINGS_OF_PARTS)
     p = max(a.p for a in found.values())
     return UnitVerdict(
         unit.name,

@@ -54,6 +54,8 @@ class Unit:
     controls: Mapping[str, "Unit"] = field(default_factory=dict)
     products: Mapping[str, Float[np.ndarray, "seed part layer"]] = field(default_factory=dict)
     """Variable → end profiles of W_QK and W_OV, means over heads, where they were measured."""
+    parts: Mapping[str, Float[np.ndarray, "seed part layer"]] = field(default_factory=dict)
+    """End profiles of the attention matrices in other settings."""
 
     @property
     def layers(self) -> int:
@@ -208,8 +210,8 @@ def _unit(lab: Lab, key: str, members: list[tuple[str, dict]], rows: Mapping, fa
     if not (np.isfinite(ranks).all() and np.isfinite(alpha).all()):
         return None
     products = _products([rows.get(f"{run}-products") for run in runs])
-    profiles = _profiles(lab, runs, kept, steps)
-    return Unit(key, family, runs, recipe, np.array(steps), ranks, alpha, profiles, {}, products)
+    profiles, parts = _profiles(lab, runs, kept, steps)
+    return Unit(key, family, runs, recipe, np.array(steps), ranks, alpha, profiles, {}, products, parts)
 
 
 def _common(frame: pl.DataFrame, recipe: Mapping[str, Any]) -> pl.DataFrame:
@@ -228,8 +230,18 @@ def _grid(frame: pl.DataFrame, variable: str, steps: list[int], grouped: bool) -
     return values
 
 
-def _profiles(lab: Lab, runs, kept, steps) -> dict[str, np.ndarray]:
-    """α at the end in the robustness settings: other shares of the spectrum, and all matrices over their null."""
+def other_profiles(lab: Lab, run: str) -> dict[str, Float[np.ndarray, "1 layer"]]:
+    """α of a run's last step in the robustness settings, as far as they were measured."""
+    rows = _rows(lab, [run]).get(run)
+    if rows is None:
+        return {}
+    rows = rows.filter(pl.col("head").is_null(), pl.col("step") == pl.col("step").max())
+    return _profiles(lab, (run,), [rows], [rows["step"].max()])[0]
+
+
+def _profiles(lab: Lab, runs, kept, steps) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """α at the end in the robustness settings: of the layers, by other shares of the spectrum and by all matrices over
+    their null; and of the attention matrices, by other shares."""
     last = steps[-max(1, len(steps) // 10) :]
     found = {}
     excess = [
@@ -250,20 +262,21 @@ def _profiles(lab: Lab, runs, kept, steps) -> dict[str, np.ndarray]:
         )
         .join(
             lab.sites.filter(pl.col("part").is_in(ATTENTION), pl.col("head").is_null()).select(
-                "run", "step", "site", "layer", "rows", "cols"
+                "run", "step", "site", "layer", "part", "rows", "cols"
             ),
             on=["run", "step", "site"],
             nulls_equal=True,
         )
-        .select("run", "layer", "rows", "cols", "y")
+        .select("run", "layer", "part", "rows", "cols", "y")
         .collect()
     )
+    parts = {}
     if set(curves["run"]) == set(runs):
-        found |= {f"leading {round(100 * f)} %": _refitted(curves, runs, f) for f in OTHER_FRACTIONS}
-    return found
+        parts = {f"leading {round(100 * f)} %": _refitted(curves, runs, f) for f in OTHER_FRACTIONS}
+    return found | {name: values.mean(axis=1) for name, values in parts.items()}, parts
 
 
-def _refitted(curves: pl.DataFrame, runs: tuple[str, ...], fraction: float) -> Float[np.ndarray, "seed layer"]:
+def _refitted(curves: pl.DataFrame, runs: tuple[str, ...], fraction: float) -> Float[np.ndarray, "seed part layer"]:
     instrument, rng = RankExponent(top_fraction=fraction), np.random.default_rng(0)
     values = []
     for rows, cols, y in curves.select("rows", "cols", "y").iter_rows():
@@ -272,9 +285,14 @@ def _refitted(curves: pl.DataFrame, runs: tuple[str, ...], fraction: float) -> F
         except Refusal:
             values.append(None)
     means = (
-        curves.with_columns(pl.Series("x", values, dtype=pl.Float64)).group_by("run", "layer").agg(pl.col("x").mean())
+        curves.with_columns(pl.Series("x", values, dtype=pl.Float64))
+        .group_by("run", "part", "layer")
+        .agg(pl.col("x").mean())
     )
-    return np.stack([means.filter(pl.col("run") == run).sort("layer")["x"].to_numpy() for run in runs])
+    found = np.full((len(runs), len(ATTENTION), int(means["layer"].max()) + 1), np.nan)
+    place = ([where.index(x) for x in means[name]] for where, name in ((runs, "run"), (ATTENTION, "part")))
+    found[*place, means["layer"]] = means["x"].fill_null(np.nan).to_numpy()
+    return found
 
 
 def _products(frames: list[pl.DataFrame | None]) -> dict[str, np.ndarray]:

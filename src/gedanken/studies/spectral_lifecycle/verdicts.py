@@ -6,20 +6,23 @@ not testable    fewer than 2 testable units
 inconclusive    all else
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from scipy import stats
 
-from gedanken.analysis.resampling import Estimate
+from gedanken.analysis import p_values
+from gedanken.analysis.intervals import Estimate
 from gedanken.studies.base import Judgement, Verdict, not_testable
 
 LEVEL = 0.05
 GATE, SURE = 0.5, 0.8
 """Power below which a unit is not testable, and from which on it may be negative."""
 LEAST_SEEDS = 3
+SETTINGS, SETTINGS_OF_PARTS = 3, 2
+"""Robustness settings of a layer's rank exponent, and of a matrix's: there is no mean over all matrices."""
 
 
 class Word(StrEnum):
@@ -74,11 +77,8 @@ def untestable(unit: str, needed: str, family: str = "") -> UnitVerdict:
 
 def holm(units: Sequence[UnitVerdict], level: float = LEVEL) -> list[UnitVerdict]:
     """Positive units whose p does not stand Holm's correction over the testable ones become undecided [@holm1979]."""
-    tested = sorted((v for v in units if v.p is not None and v.word != Word.untestable), key=lambda v: v.p)
-    adjusted, running = {}, 0.0
-    for place, verdict in enumerate(tested):
-        running = max(running, min(1.0, (len(tested) - place) * verdict.p))
-        adjusted[verdict.unit] = running
+    tested = [v for v in units if v.p is not None and v.word != Word.untestable]
+    adjusted = dict(zip((v.unit for v in tested), p_values.holm(np.array([v.p for v in tested])), strict=True))
     return [
         replace(
             v,
@@ -127,6 +127,13 @@ def _claim(units: Sequence[UnitVerdict], part: str) -> Judgement:
     return Judgement(word, said, "", "share of positive units", positive / n, float(low), float(high), n, against, part)
 
 
-def agree(primary: float, others: dict[str, float]) -> str:
-    """The robustness settings in which a quantity has the other sign, as words; empty if there are none."""
-    return ", ".join(name for name, value in others.items() if np.sign(value) != np.sign(primary))
+def robust(word: Word, said: str, primary: float, others: Mapping[str, float], least: int) -> tuple[Word, str]:
+    """A positive unit whose quantity has the other sign in another setting, or for which fewer than `least` settings were
+    measured, is undecided; with the sentence that says so."""
+    flipped = [name for name, value in others.items() if np.sign(value) != np.sign(primary)]
+    if word != Word.positive or not (flipped or len(others) < least):
+        return word, said
+    if flipped:
+        return Word.undecided, f"{said} The sign changes with {', '.join(flipped)}."
+    missing = "The other settings were not all measured (gedanken scan MODEL --instrument singular_values)."
+    return Word.undecided, f"{said} {missing}"

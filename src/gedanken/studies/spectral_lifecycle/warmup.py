@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from gedanken.analysis.resampling import Estimate, t_interval
+from gedanken.analysis.intervals import Estimate, t_interval
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle.arms import REFERENCE, Arm
 from gedanken.studies.spectral_lifecycle.evidence import Evidence

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gedanken.analysis import fronts
-from gedanken.analysis.resampling import Estimate, t_interval
+from gedanken.analysis.intervals import Estimate, t_interval
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle import power
 from gedanken.studies.spectral_lifecycle.evidence import Evidence

@@ -16,5 +16,5 @@ STUDY = Study(
     claims=tuple(CLAIMS),
     gather=gather,
     needs="models run on a text with their nulls: gedanken scan MODEL --text stdlib --nulls, and once more with "
-    "--instrument loss_at_temperature.",
+    "--instrument loss_at_temperature --instrument approximation_rank.",
 )

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from gedanken.analysis.resampling import t_interval
+from gedanken.analysis.intervals import t_interval
 from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
+from gedanken.studies.thermodynamics.approximations import harm
 from gedanken.studies.thermodynamics.evidence import ALL_HEADS, Evidence, Model, several
 from gedanken.theory import canonical, fisher
 
@@ -33,10 +34,7 @@ def minimum(evidence: Evidence) -> list[Judgement]:
             "refuted", "Fisher–Rao distance of the two minima [1]", apart, against="Tsallis entropy, α = 2",
             part="the only equilibrium (v1)", exact="one counterexample, computed",
         ),
-        not_testable(
-            "It needs the loss under approximations of several kinds at once (top-k, sparsemax, quantised, dropout): "
-            "truncations alone rank like the mass they drop.", "excess free energy predicts harm", "not testable yet",
-        ),
+        harm(evidence),
     ]  # fmt: skip
 
 
@@ -112,7 +110,7 @@ CLAIMS = (
           "stationary solution within Shannon–Boltzmann entropy (v2).", "",
           "softmax as minimiser: empty (identity); unconditional uniqueness: refuted by the α = 2 map; predictive part: "
           "Spearman of excess F with loss increase minus the best of dropped mass and L1 over approximations of "
-          "mixed kind", minimum),
+          "mixed kind: supported if CI(difference) > 0, refuted if < 0", minimum),
     Claim("TH4", "Scaled dot-product attention is a canonical ensemble with effective temperature T = √d_k.", "T = √d_k",
           "τ* = argmin loss(τ), parabola in ln τ through the three lowest points: supported if CI(ln τ*) ⊂ [−0.1, 0.1], "
           "refuted if disjoint from it; meaning: gauge if retraining with T' = 1 gives the same S and C within "

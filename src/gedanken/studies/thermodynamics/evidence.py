@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from gedanken.analysis.against_null import against_null, last_steps
@@ -14,9 +13,11 @@ from gedanken.measurements.store import Lab
 from gedanken.status import Flag
 
 VARIABLES = ("field_alignment", "field_alignment_swapped", "heat_capacity_row_fraction", "attention_entropy_excess",
-             "log_best_temperature")  # fmt: skip
+             "log_best_temperature", "approximation_rank_gain", "approximation_rank_excess_free_energy",
+             "approximation_rank_dropped_mass", "approximation_rank_pattern_distance",
+             "approximation_rank_tsallis_excess")  # fmt: skip
 ALL_HEADS = "stream.attention_pattern"
-"""Where the loss stands that has every head heated."""
+"""Where the loss stands that has every head changed."""
 
 FEWEST_SEEDS, FEWEST_MODELS = 5, 7
 """Below either a claim about models is undecided (theory specification, § 10): seeds of one configuration, or models."""
@@ -111,12 +112,3 @@ def several(values: list[float]) -> str:
     """`0.12, 0.3 and 0.05`, for a sentence."""
     told = [f"{value:.3g}".replace("-", "−") for value in values]
     return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-
-
-def holm(p: np.ndarray, level: float = 0.05) -> np.ndarray:
-    """Which of several null hypotheses fall, by Holm's step-down rule [@holm1979]."""
-    order = np.argsort(p)
-    stands = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)) <= level
-    found = np.zeros(len(p), dtype=bool)
-    found[order] = stands
-    return found

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from gedanken.analysis.resampling import Estimate, t_interval
+from gedanken.analysis.intervals import Estimate, t_interval
+from gedanken.analysis.p_values import holm
 from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
-from gedanken.studies.thermodynamics.evidence import Evidence, Model, holm
+from gedanken.studies.thermodynamics.evidence import Evidence, Model
 
-OUTSIDE, INSIDE = 0.5, 0.9
-"""Shares of heads that support and refute (theory specification, § 10)."""
+LEVEL, OUTSIDE, INSIDE = 0.05, 0.5, 0.9
+"""Family-wise error over heads, and the shares of heads that support and refute (theory specification, § 10)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def shares(model: Model) -> Shares | None:
     error = np.hypot(both["stderr"].fill_null(0.0).to_numpy(), both["se"].cast(pl.Float64).fill_null(0.0).to_numpy())
     # 1.96 standard errors of the difference: the band of the swapped keys, and the head's own error.
     apart = np.abs(value - swap) > 1.96 * error
-    outside = float(np.mean(holm(p) & apart)) if np.isfinite(swap).all() else float("nan")
+    outside = float(np.mean((holm(p) <= LEVEL) & apart)) if np.isfinite(swap).all() else float("nan")
     return Shares(len(both), outside, float(inside.mean()))
 
 
@@ -80,7 +81,7 @@ def _judgement(
         verdict, f"Of {heads} heads {said} point their mean key along or against the query further than both an isotropic twin "
         f"and swapped keys do; {inside.value:.0%} are inside the twin's band.{twins}{few}",
         reason, "share of heads outside both bands [1]", outside.value if known else None, *limits, len(found),
-        "isotropic twin (Holm); keys swapped across rows" + ("; random weights" if random else ""),
+        "isotropic twin (Holm); keys of other prompts" + ("; random weights" if random else ""),
     )  # fmt: skip
 
 
