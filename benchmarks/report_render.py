@@ -1,11 +1,17 @@
-"""The report of a big ladder: 150 checkpoints × 300 sites × 20 variables, with nulls, intervals and densities.
+"""The reports of a big ladder and of a long training.
 
     python benchmarks/report_render.py
 
-Prints the seconds to build the page, its megabytes, and the seconds from navigation to the last visible view drawn, and
+ladder    150 checkpoints × 300 sites × 20 variables, with nulls, intervals and densities
+training  400 snapshots × the 50 sites of cpu8, with nulls and the whole spectrum of every matrix, and a run of gradients
+          with a quarter of the snapshots
+
+Prints of each the seconds to build the page, its megabytes, and the seconds from navigation to the last visible view drawn, and
 to all panels drawn one after the other, in a cold headless Chromium (fastest of three). Limits: 10 MB, 3 s.
 """
 
+import json
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -88,6 +94,85 @@ def ladder(rng: np.random.Generator) -> Frames:
     )
 
 
+def training(rng: np.random.Generator) -> Frames:
+    """A front that goes through eight layers: stable rank falls, rank exponents grow."""
+    found = [_trained(rng, "long-run", 400), _trained(rng, "long-run gradients", 100)]
+    names = ("stable_rank", "rank_exponent", "rank_exponent_fit", "effective_rank", "spectral_norm", "singular_values")
+    about = {"unit": "1", "scale": "log", "definition": "a variable", "reference": "[@key2020, eq. 1]"}
+    symbols = {"stable_rank": "SR", "rank_exponent": "α"}
+    recipe = {"preset": "cpu8", "steps": 10_000, "seed": 0, "control": "", "arm": ""}
+    configuration = json.dumps(recipe)
+    runs = [
+        {"run": run, "source": "training", "configuration": configuration} for run in ("long-run", "long-run gradients")
+    ]
+    return Frames(
+        {
+            name: pl.concat([_shaped(name, frames[name]) for frames in found])
+            for name in ("measurements", "nulls", "curves", "sites", "steps")
+        }
+        | {
+            "runs": schema.frame("runs", runs),
+            "settings": schema.frame(
+                "settings",
+                [{"setting": n, "instrument": n, "version": 1, "fields": "{}", "default": True} for n in names],
+            ),
+            "variables": schema.frame(
+                "variables", [{"variable": n, "symbol": symbols.get(n, "v"), **about} for n in names]
+            ),
+        }
+    )
+
+
+def _trained(rng: np.random.Generator, run: str, snapshots: int) -> dict[str, pl.DataFrame]:
+    shapes = {"W_Q": 128, "W_K": 128, "W_V": 128, "W_O": 128, "W_in": 512, "W_out": 512}
+    block = {part: "attn" if size == 128 else "mlp" for part, size in shapes.items()}
+    places = [
+        {
+            "site": f"layers.{layer}.{block[part]}.{part}",
+            "layer": layer,
+            "block": block[part],
+            "part": part,
+            "cols": size,
+        }
+        for layer in range(8)
+        for part, size in shapes.items()
+    ]
+    places += [
+        {"site": f"embed.{part}", "layer": None, "block": "embed", "part": part, "cols": size}
+        for part, size in (("W_E", 2048), ("W_pos", 128))
+    ]
+    steps = pl.DataFrame({"step": 25 * np.arange(snapshots)}).with_columns(
+        pl.lit(run).alias("run"), (4 + 4 * (-pl.col("step") / 2000).exp()).alias("loss")
+    )
+    sites = pl.DataFrame(places, infer_schema_length=None).join(steps.select("run", "step"), how="cross")
+    sites = sites.with_columns(pl.lit("matrix").alias("kind"), pl.lit(128).alias("rows"))
+    layer, step = sites["layer"].fill_null(0).to_numpy(), sites["step"].to_numpy()
+    fallen = 1 - np.exp(-np.clip(step - 200 * layer, 0, None) / 800)
+    noise = 1 + 0.01 * rng.standard_normal(len(sites))
+    series = {
+        "stable_rank": 33 * np.exp(-1.5 * fallen), "rank_exponent": 0.12 + 0.3 * fallen,
+        "rank_exponent_fit": 0.9 + 0.05 * fallen, "effective_rank": 100 - 50 * fallen, "spectral_norm": 1 + fallen,
+    }  # fmt: skip
+    values = pl.concat(
+        [
+            sites.with_columns(pl.lit(name).alias("variable"), pl.Series("value", value * noise))
+            for name, value in series.items()
+        ]
+    ).with_columns(pl.col("variable").alias("setting"), pl.lit("ok").alias("status"))
+    nulls = values.drop("value").with_columns(
+        pl.lit("gaussian_twin").alias("null"), pl.lit(0.12).alias("median"), pl.lit(0.11).alias("low"),
+        pl.lit(0.13).alias("high"), pl.lit(2 / 201).alias("p"), pl.lit(200).alias("draws"),
+    )  # fmt: skip
+    ranks = np.arange(1, 129)
+    spectra = (1 + fallen)[:, None] * ranks ** -series["rank_exponent"][:, None] * noise[:, None]
+    curves = sites.with_columns(
+        pl.lit("singular_values").alias("variable"), pl.lit("singular_values").alias("setting"),
+        pl.lit("ok").alias("status"), pl.lit(128).alias("n"),
+        pl.Series("x", np.tile(ranks.astype(float), (len(sites), 1))), pl.Series("y", spectra),
+    )  # fmt: skip
+    return {"measurements": values, "nulls": nulls, "curves": curves, "sites": sites, "steps": steps}
+
+
 def _shaped(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with exactly the table's columns."""
     columns = schema.TABLES[table].items()
@@ -115,8 +200,7 @@ def cold_render(page: Path) -> tuple[float, float]:
     return opened, every
 
 
-def main() -> str:
-    lab = ladder(np.random.default_rng(0))
+def rendered(name: str, lab: Frames) -> str:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         page = build(lab, Path(folder) / "report.html")
@@ -125,10 +209,10 @@ def main() -> str:
         drawn, every = (min(column) for column in zip(*runs, strict=True))
         size = page.stat().st_size / 1e6
     render = f"cold render {drawn:.2f} s, all panels scrolled to {every:.2f} s (limit 3)"
-    return f"build {built:.1f} s   size {size:.2f} MB (limit 10)   {render}\n"
+    return f"{name:9} build {built:.1f} s   size {size:.2f} MB (limit 10)   {render}\n"
 
 
 if __name__ == "__main__":
-    import sys
-
-    sys.stdout.write(main())
+    for name, make in (("ladder", ladder), ("training", training)):
+        if name in (sys.argv[1:] or [name]):
+            sys.stdout.write(rendered(name, make(np.random.default_rng(0))))

@@ -19,6 +19,7 @@ FAMILIES = {
     "phi": lambda: tf.PhiForCausalLM(tf.PhiConfig(**SMALL)),
     "falcon": lambda: tf.FalconForCausalLM(tf.FalconConfig(**SMALL)),
     "bloom": lambda: tf.BloomForCausalLM(tf.BloomConfig(vocab_size=50, hidden_size=16, n_layer=3, n_head=2)),
+    "mpt": lambda: tf.MptForCausalLM(tf.MptConfig(vocab_size=50, d_model=16, n_layers=3, n_heads=2)),
     "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=50, n_embd=16, n_layer=3, n_head=2, n_positions=64)),
     "gptj": lambda: tf.GPTJForCausalLM(tf.GPTJConfig(vocab_size=50, n_embd=16, n_layer=3, n_head=2, rotary_dim=4)),
     "neox": lambda: tf.GPTNeoXForCausalLM(tf.GPTNeoXConfig(**SMALL, use_parallel_residual=False)),

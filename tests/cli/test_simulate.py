@@ -40,10 +40,11 @@ def test_a_configuration_file_and_options_before_it(tmp_path):
 
 
 def test_an_ensemble_is_one_run(tmp_path):
-    result = simulate(tmp_path, "--n", "100", "--seeds", "3", "--json")
+    result = simulate(tmp_path, "--n", "100", "--seeds", "3", "--json", "--report")
     assert result.exit_code == 0, result.output
     assert [row["seed"] for row in json.loads(result.stdout)] == [0, 1, 2]
     assert Lab(tmp_path).members.collect()["run"].n_unique() == 1
+    assert 'id="phases"' in (tmp_path / "report.html").read_text()
 
 
 def test_the_cost_is_told_first(tmp_path):
@@ -110,7 +111,8 @@ def test_a_bridge_to_a_trained_model(tmp_path):
     )
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
-    assert {"attention", "particles_logit", "frozen", "uniform"} <= {row["simulated"] for row in rows}
+    assert {"attention", "attention_symmetric", "particles_logit", "uniform"} <= {row["simulated"] for row in rows}
+    assert all(min(row["arc_distance"], row["centred"], row["trimmed"]) > 0 for row in rows)
     assert {(row["run"], row["prompts"]) for row in rows} == {("bridge-tiny+random", 3)}
     assert max(Lab(tmp_path / "lab").curves.collect()["x"].list.max()) == 5
 

@@ -131,6 +131,8 @@ def test_views_take_away_the_mean_token_and_heavy_coordinates():
     moved = {0: states[0], 1: states[1] + np.eye(30)[1] * 99}
     assert compared(moved, states[:2], whole)["arc_distance"][1] > 0.5
     assert compared(moved, states[:2], trimmed)["arc_distance"] == pytest.approx([0, 0], abs=1e-7)
+    alike = rng.choice([-1.0, 1.0], (2, 4, 40, 30))
+    assert [look.view for look in looks(alike)] == ["whole", "centred"]
     # what a collapse leaves has no direction about its mean
     collapsed = readings({0: np.ones((5, 4))}, centred)
     assert np.isnan(collapsed["polarization"]).all()

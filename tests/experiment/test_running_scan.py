@@ -10,8 +10,10 @@ from gedanken.captures import running as running_captures
 from gedanken.cli.main import app
 from gedanken.experiment import loop
 from gedanken.experiment.preview import preview
-from gedanken.experiment.scan import scan, scan_plan, sources_of
+from gedanken.experiment.scan import plan_for, scan, scan_plan, sources_of
+from gedanken.instruments.stream.parallel_edge import ParallelEdge
 from gedanken.measurements.store import Lab
+from gedanken.status import Failure
 
 TEXT = ["".join(f"Sentence {i} of document {j}, which says {i * j}.\n" for i in range(60)) for j in range(24)]
 FEW = ("stable_rank", "participation_ratio", "loss", "polarization", "norm_profile")
@@ -82,6 +84,26 @@ def test_nulls_are_run_too(folder, tmp_path):
     assert counts["len"].n_unique() == 1 and counts.height == 6
     bits = lab.measurements.filter((pl.col("variable") == "bits_per_byte") & (pl.col("run") == "tiny+given~unigram"))
     assert bits.collect()["flags"].to_list() == [["no_bytes"]]
+
+
+def test_null_runs_are_not_shuffled_and_draw_the_primary_edges_of_random_weights(folder):
+    plan = scan_plan(instruments=["parallel_edge", "hoyer_sparsity"], nulls=True, draws=7)
+    assert plan.shuffles == 7
+    edges = {}
+    for source in sources_of(folder, TEXT, nulls=True, **SIZE):
+        own = plan_for(source, plan)
+        edges[source.options.null] = [i.fields for i in own.instruments if isinstance(i, ParallelEdge)]
+        assert own.shuffles == (0 if source.null_of else 7)
+    assert len(edges[""]) == 4 and edges["random"] == [ParallelEdge().fields]
+    assert edges["shuffled"] == edges["unigram"] == []
+    assert ParallelEdge() in scan_plan(nulls=True).instruments and ParallelEdge() not in scan_plan().instruments
+
+
+def test_settings_of_an_instrument_are_chosen_by_field():
+    plan = scan_plan(instruments=["parallel_edge:kind=block_shift", "loss"])
+    assert plan.instruments[:2] == (ParallelEdge(), ParallelEdge(half=True)) and len(plan.instruments) == 3
+    with pytest.raises(Failure, match="parallel_edge:kind=sign_flip"):
+        scan_plan(instruments=["parallel_edge:kind=none"])
 
 
 def test_a_second_scan_runs_nothing(folder, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from gedanken.report.null_runs import drawn_as_bands
+from gedanken.report.null_runs import LINES, drawn_as_bands
 
 
 class OfNulls:
@@ -37,10 +37,23 @@ def test_a_value_without_a_null_gets_the_range_of_the_null_runs():
         "null_low": 1.0,
         "null_high": 3.0,
         "null_name": "null_runs",
+        "null_random": 2.0,
+        "null_shuffled": None,
     } == found.row(0, named=True)
     # A refused null says nothing, and a value's own null stays.
     assert found["null"].to_list()[1:] == [None, 5.0] and found["null_name"].to_list()[1:] == [None, "gaussian_twin"]
 
 
+def test_each_kind_of_null_run_has_its_line():
+    nulls = {"m~random": "m", "m~shuffled": "m"}
+    measured = OfNulls.measurements.with_columns(run=pl.Series(["m~random", "m~shuffled", "m~random"]))
+
+    class Lab:
+        measurements = measured
+
+    found = drawn_as_bands(rows(), Lab, nulls).row(0, named=True)
+    assert [found[name] for name in LINES] == [1.0, 3.0, None]
+
+
 def test_without_null_runs_nothing_changes():
-    assert drawn_as_bands(rows(), OfNulls, {}).equals(rows())
+    assert drawn_as_bands(rows(), OfNulls, {}).drop(LINES).equals(rows())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gedanken.report.packing import _runs, pack, safe_json
-from gedanken.report.thinning import BINS, log_spaced, thin_curve
+from gedanken.report.thinning import BINS, log_spaced, pick_ranks, thin_curve
 
 
 def unpacked(coded):
@@ -55,3 +55,10 @@ def test_thinning_keeps_the_area():
     assert len(thin_x) <= BINS
     # A sum of equal bins; what is cropped has density under 10⁻³ of the peak: area below 10⁻³·0.4·8 ≈ 3·10⁻³.
     assert abs(np.sum(thin_y) * (thin_x[1] - thin_x[0]) - 1) < 3e-3
+
+
+def test_a_curve_by_rank_keeps_its_first_points_and_its_last():
+    rank = [float(i) for i in range(1, 577)]
+    x, y, low, *_ = pick_ranks((rank, [1 / i for i in rank], None, None, None, None))
+    assert len(x) <= BINS and x[:5] == [1, 2, 3, 4, 5] and x[-1] == 576 and low is None
+    assert y == [1 / i for i in x]

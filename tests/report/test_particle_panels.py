@@ -9,6 +9,8 @@ from gedanken.report.build import render
 from gedanken.report.export import export
 from gedanken.sources.particles.simulation import Simulation
 from gedanken.sources.particles.source import ParticleSource
+from gedanken.status import Failure
+from gedanken.studies import catalogue
 
 PANELS = ("circle", "sphere", "growth", "staircase", "phases")
 
@@ -39,3 +41,22 @@ def test_the_page_holds_every_panel(lab):
     page = render(lab)
     for panel in PANELS:
         assert f'id="{panel}"' in page
+
+
+def test_a_lab_of_ensembles_and_verdicts_alone_has_a_page(tmp_path):
+    """What `gedanken study metastable_clustering` leaves in an empty lab."""
+    alone = Lab(tmp_path)
+    with pytest.raises(Failure, match="no measurements"):
+        render(alone)
+    for beta in (3.0, 5.0):
+        wanted = Simulation(run=f"beta{beta:g}", particles=60, attention="unnormalised", inverse_temperature=beta)
+        ensemble(alone, wanted, range(3))
+    page = render(alone)
+    assert 'id="phases"' in page and "of 6 members of 2 ensembles" in page
+    assert 'id="refusals"' not in page and 'id="words"' not in page and "structureless" not in page
+    study = catalogue.get("metastable_clustering")
+    study.record(alone, study.judge(alone, claims=["MC18"]))
+    page = render(alone)
+    assert "<h1><span>Metastable clustering</span></h1>" in page and "ensembles of its own" in page
+    text = export(alone, "phases", tmp_path / "phases.svg", "light").read_text()
+    assert text.count("<path") > 5 and "NaN" not in text

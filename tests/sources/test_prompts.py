@@ -45,6 +45,12 @@ def test_bytes_of_a_passage(text):
     assert fast(False, False).encode(text, 100).predicted_bytes == size - len(text[0].encode())
 
 
+def test_a_passage_may_have_no_token():
+    """One can begin where its document ends."""
+    found = fast(False, False).encode("", 4)
+    assert len(found.tokens) == len(found.special) == 0
+
+
 def test_truncation_keeps_the_end_token():
     found = fast().encode("abcdefgh", 5)
     assert len(found.tokens) == 5 and found.tokens[-1] == 1 and found.predicted_bytes == 3
@@ -120,7 +126,7 @@ def test_resampled_tokens_follow_the_frequencies_of_the_text():
     [
         ((), 10, 80, "is empty"),
         (("", " \n"), 10, 80, "is empty"),
-        (("a",), 10, 80, "gives 0 prompts"),
+        (("a",), 10, 80, r"gives 0 prompts of 80 tokens, .* \(it has 1 token in all\)"),
         (("one document only",), 10, 80, "gives 1 prompt of"),
         (("some words", "more words"), 10, 1, "nothing to predict"),
     ],

@@ -5,10 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gedanken.kinds import Ensemble, Factors, HeatedLoss, Kind, Moments, Pair, Stream, Surprisal, Trajectory
+from gedanken.kinds import (
+    ApproximatedLoss,
+    Ensemble,
+    Factors,
+    HeatedLoss,
+    Kind,
+    Moments,
+    Pair,
+    Stream,
+    Surprisal,
+    Trajectory,
+)
 from gedanken.site import Site
 
-Raw = np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Ensemble | Surprisal | HeatedLoss
+Raw = np.ndarray | Factors | Pair | Moments | Stream | Trajectory | Ensemble | Surprisal | HeatedLoss | ApproximatedLoss
 """What a capture reads: an object of one of the kinds."""
 
 

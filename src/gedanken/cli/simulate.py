@@ -80,7 +80,7 @@ def simulate(
     if dry_run:
         _preview(wanted, seeds, as_json)
     elif seeds:
-        _ensemble(wanted, seeds, lab, quiet, as_json)
+        _ensemble(wanted, seeds, lab, report, quiet, as_json)
     else:
         _single(wanted, lab, report, threads, quiet, as_json)
 
@@ -147,19 +147,23 @@ def _single(simulation, lab: str, with_report: bool, threads: int | None, quiet:
         raise typer.Exit(1)
 
 
-def _ensemble(simulation, seeds: int, lab: str, quiet: bool, as_json: bool) -> None:
+def _ensemble(simulation, seeds: int, lab: str, with_report: bool, quiet: bool, as_json: bool) -> None:
     from gedanken.analysis.mode_selection import count_map
     from gedanken.experiment.simulate import ensemble
     from gedanken.measurements.store import Lab
 
+    tables = Lab(lab)
     with progress(f"simulating {simulation.run}", quiet or as_json) as update:
         told = update and (lambda done: update(done, seeds))
-        found = ensemble(Lab(lab), simulation, range(simulation.seed, simulation.seed + seeds), told)
+        found = ensemble(tables, simulation, range(simulation.seed, simulation.seed + seeds), told)
+    page = _page(tables, lab) if with_report else None
     if as_json:
         show(found.to_dicts(), True)
     elif not quiet:
         columns = ("d", "inverse_temperature", "n", "k_max", "probability", "low", "high", "counts", "runs")
         show(count_map(found).select(columns).to_dicts(), False, title=f"{simulation.run}: P(cluster count = k_max)")
+        if page:
+            typer.echo(f"report: {page}")
 
 
 def _page(tables, lab: str) -> Path:
@@ -193,9 +197,10 @@ def _bridge(
     with progress(f"simulating {source.run}", quiet or as_json) as update:
         found = bridge(source, tables, iterate=iterate, progress=update)
     page = _page(tables, lab) if with_report else None
+    others = [view for view in ("centred", "trimmed") if view in {view for *_, view in found.distance}]
     rows = [
         {"run": found.run, "simulated": name, "mode": mode, "arc_distance": float(by_prompt.mean())}
-        | {other: float(found.distance[name, mode, other].mean()) for other in ("centred", "trimmed")}
+        | {other: float(found.distance[name, mode, other].mean()) for other in others}
         | {"prompts": len(by_prompt)}
         for (name, mode, view), by_prompt in found.distance.items()
         if view == "whole"

@@ -42,8 +42,10 @@ class Look:
 
 
 def looks(paths: Iterable[Sequence[Float[np.ndarray, "n d"]]]) -> list[Look]:
-    """Every view, its heavy coordinates from the measured states of all prompts."""
-    return [Look(view, _heavy(paths) if view == "trimmed" else ()) for view in VIEWS]
+    """Every view, its heavy coordinates from the measured states of all prompts; no trimmed one where none is heavy."""
+    heavy = _heavy(paths)
+    made = [Look(view, heavy if view == "trimmed" else ()) for view in VIEWS]
+    return made if np.any(heavy) else [look for look in made if not look.heavy]
 
 
 def _heavy(paths: Iterable[Sequence[np.ndarray]]) -> list[Bool[np.ndarray, " d"]]:

@@ -38,7 +38,7 @@ class Outcome:
     dimension: float
     """Participation ratio of the centred tokens that enter the first block."""
     trimmed: list[int]
-    """By place over depth: how many coordinates the trimmed view leaves out."""
+    """By place over depth: how many coordinates the trimmed view leaves out; empty where there is no such view."""
 
 
 def keep(

@@ -26,7 +26,7 @@ from gedanken.experiment.loop import draw_nulls, record_plan, write_task
 from gedanken.experiment.measure import Rows, measure
 from gedanken.experiment.plan import Plan, Task, split, standard_instruments
 from gedanken.measurements.store import Lab, part_key
-from gedanken.monitor.alarms import Watch
+from gedanken.monitor.alarms import Watch, told
 from gedanken.monitor.blas import SingleBlas
 from gedanken.monitor.live import LiveModel, distributed, is_sharded, on_host, unkept_captures
 from gedanken.monitor.writer import Writer
@@ -258,8 +258,8 @@ class Monitor:
             if flight.task.snapshot.run == self.run:
                 alarms += self.watch.alarms(flight.task.snapshot, rows)
         if alarms:
-            for alarm in alarms:
-                LOG.warning("step %d: %s (%s)", alarm["step"], alarm["sentence"], alarm["alarm"])
+            for line in told(alarms):
+                LOG.warning(line)
             self._writer.write(lambda: self.lab.record("alarms", alarms))
         return alarms
 

@@ -18,7 +18,9 @@ from gedanken.analysis.summary import judged, ranked_findings, summarise
 from gedanken.analysis.wording import cited
 from gedanken.measurements.store import Lab, write_whole
 from gedanken.report import tables, theme
+from gedanken.report.alarms import alarm_rows, silent_runs
 from gedanken.report.data import Data, collect
+from gedanken.report.null_runs import LINES
 from gedanken.report.packing import pack, safe_json
 from gedanken.report.panels import panels
 from gedanken.report.panels.base import Panel
@@ -26,7 +28,7 @@ from gedanken.report.particles import COLUMNS, FINE
 from gedanken.report.tokens import legend, token_views
 from gedanken.status import Failure
 
-VALUE_COLUMNS = ["place", "step", "value", "low", "high", "null", "null_low", "null_high"]
+VALUE_COLUMNS = ["place", "step", "value", "low", "high", "null", "null_low", "null_high", *LINES]
 CURVE_COLUMNS = ["site", "step", "n", "x", "y", "low", "high", "null_low", "null_high"]
 UNUSUAL_COLUMNS = ["rank", "label", "of", "site", "step", "value", "low", "high", "null", "null_low", "null_high",
                    "ratio", "ratio_low", "ratio_high", "ratio_null_low", "ratio_null_high", "p", "q"]  # fmt: skip
@@ -59,7 +61,7 @@ def render(lab: Lab) -> str:
     shown = panels(data)
     summaries = summarise(lab, judged(lab)) if data.runs else []
     verdicts = tables.verdicts(lab)
-    names = data.runs or [study["name"] for study in verdicts] or ["random starts"]
+    names = data.runs or [study["name"].capitalize() for study in verdicts] or ["Random starts"]
     script, bundle = _asset("script.js"), _bundle()
     return _template().render(
         title=" and ".join(names[:2]) + (" …" if len(names) > 2 else ""),
@@ -74,6 +76,8 @@ def render(lab: Lab) -> str:
         verdicts=verdicts,
         token_views=token_views(lab, data),
         token_shades=legend(),
+        alarms=alarm_rows(lab, data.runs),
+        silent=silent_runs(lab, data.runs),
         refusals=tables.refusals(data),
         provenance=tables.provenance(lab, data),
         settings=lab.settings.sort("instrument", "setting").collect().to_dicts(),

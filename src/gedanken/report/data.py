@@ -17,7 +17,7 @@ from gedanken.report.lifecycle import collect_lifecycle, lifecycle_quantities
 from gedanken.report.null_runs import drawn_as_bands
 from gedanken.report.particles import PLACES, collect_pictures, picture_quantities
 from gedanken.report.streams import collect_streams, stream_quantities
-from gedanken.report.thinning import log_spaced, thin_curve
+from gedanken.report.thinning import log_spaced, pick_ranks, thin_curve
 
 RUNS, STEPS, CURVE_STEPS, TOP = 24, 24, 6, 12
 """At most so many runs; steps of a run, and steps of its curves; most unusual sites listed per variable."""
@@ -76,7 +76,7 @@ def collect(lab) -> Data:
     return Data(
         quantities=quantities,
         values=rows.join(ids, **tag).sort("run", "quantity", "order", "layer", "site", "step"),
-        curves=_curves(curves.join(ids, **tag)),
+        curves=_curves(curves.join(ids, **tag), quantities),
         unusual=_unusual(judged, ids, quantities),
         refused=refused.join(ids, **tag, how="left"),
         pictures=pl.concat([particles, lifecycle, streams], how="diagonal"),
@@ -173,8 +173,12 @@ def _argument(definition: str) -> str:
     return name if "[" in name else f"{name} [{'index' if 'index' in name else '1'}]"
 
 
-def _curves(curves: pl.DataFrame) -> pl.DataFrame:
-    thinned = [thin_curve(row) for row in curves.select(SERIES).iter_rows()]
+def _curves(curves: pl.DataFrame, quantities: dict[str, dict]) -> pl.DataFrame:
+    ranked = {name for name, about in quantities.items() if about.get("x_title", "").startswith("rank")}
+    thinned = [
+        (pick_ranks if quantity in ranked else thin_curve)(row)
+        for quantity, *row in curves.select("quantity", *SERIES).iter_rows()
+    ]
     columns = {name: [t[i] for t in thinned] for i, name in enumerate(SERIES)}
     kind = pl.List(pl.Float64)
     return (

@@ -75,7 +75,8 @@ def chosen_rows(panel: Panel, data: Data, choices: dict) -> tuple[str, pl.DataFr
     if panel.stepped:
         frame = frame.filter(pl.col("step").is_not_null())
     if not panel.across_runs:
-        frame = frame.filter(pl.col("run") == choices.get("run", next(r for r in data.runs if r in frame["run"])))
+        first = next(run for run in (*data.runs, "") if run in frame["run"])
+        frame = frame.filter(pl.col("run") == choices.get("run", first))
     quantity = choices.get("quantity", next((q for q in panel.quantities if q in frame["quantity"]), ""))
     frame = frame.filter(pl.col("quantity") == quantity)
     latest = pl.col("step").is_null() | (pl.col("step") == pl.col("step").max().over("run"))

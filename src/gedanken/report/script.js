@@ -126,7 +126,7 @@
       const empty = this.element.querySelector(".empty");
       empty.hidden = rows.length > 0;
       const when = this.spec.stepped ? " at more than one step" : "";
-      empty.textContent = `${this.run}: nothing of this kind was measured${when}.`;
+      empty.textContent = `${this.run}: ${this.spec.missing || `nothing of this kind was measured${when}`}.`;
       this.element.querySelector(".charts").hidden = rows.length === 0;
       this.note(about, quantity);
       for (const part of this.element.querySelectorAll("[data-run]")) part.hidden = part.dataset.run !== this.run;

@@ -33,7 +33,9 @@ def lede(lab, data: Data) -> str:
 
 def _ensembles(lab) -> str:
     """The same of a lab that holds ensembles and verdicts only."""
-    row = lab.members.select(pl.len(), pl.col("run").n_unique().alias("runs"), pl.struct("run", "seed").n_unique().alias("n"))
+    row = lab.members.select(
+        pl.len(), pl.col("run").n_unique().alias("runs"), pl.struct("run", "seed").n_unique().alias("n")
+    )
     held = row.collect().row(0, named=True)
     if not held["len"]:
         return "No measurements: verdicts only."

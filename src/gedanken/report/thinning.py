@@ -38,3 +38,9 @@ def thin_curve(row: tuple[list | None, ...]) -> tuple[list | None, ...]:
         return None if series is None else (np.add.reduceat(np.asarray(series[window], float), ends) / sizes).tolist()
 
     return tuple(averaged(series) for series in row)
+
+
+def pick_ranks(row: tuple[list | None, ...]) -> tuple[list | None, ...]:
+    """The same of a curve by rank: BINS of its points, evenly spaced in the logarithm of the rank, none averaged."""
+    chosen = log_spaced(list(range(len(row[0]))), BINS)
+    return tuple(None if series is None else [series[i] for i in chosen] for series in row)

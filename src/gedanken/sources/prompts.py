@@ -88,18 +88,19 @@ def prompts_of(text: Text, tokenizer: Tokenizer, count: int, context: int) -> Pr
         raise Failure(f"The text {text.name} is empty.")
     if context < 2:
         raise Failure(f"A prompt of {context} token has nothing to predict.", "--context 80")
-    found = []
+    found, longest = [], 0
     for number, place, passage, whole in _passages(documents, context, len(documents) > count):
         encoded = tokenizer.encode(passage, context)
+        longest = max(longest, len(encoded.tokens))
         if len(encoded.tokens) == context or (whole and len(encoded.tokens) > 1):
             found.append((number, place, encoded))
         if len(found) == count:
             break
     if len(found) < 2:
-        tokens = max((len(encoded.tokens) for _, _, encoded in found), default=0)
+        total = f" (it has {longest} token{'s' * (longest != 1)} in all)" if longest < context else ""
         raise Failure(
             f"The text {text.name} gives {len(found)} prompt{'s' * (len(found) != 1)} of {context} tokens, and a scan needs "
-            f"two halves{f' (it has {tokens} tokens in all)' if tokens < context else ''}.",
+            f"two halves{total}.",
             "a longer text, or a smaller --context",
         )
     found.sort(key=lambda entry: entry[:2])

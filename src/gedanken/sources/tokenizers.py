@@ -103,8 +103,7 @@ class HubTokenizer(Tokenizer):
 
 def _byte_ends(text: str, offsets: list[tuple[int, int]], special: np.ndarray) -> np.ndarray:
     """Where each token ends, in bytes; a special token ends where the one before it does."""
-    at = np.cumsum(
-        [0, *(len(letter.encode("utf-8", "surrogatepass")) for letter in text[: max(e for _, e in offsets)])]
-    )
-    ends = at[[end for _, end in offsets]]
+    ends = np.array([end for _, end in offsets], int)
+    at = np.cumsum([0, *(len(letter.encode("utf-8", "surrogatepass")) for letter in text[: ends.max(initial=0)])])
+    ends = at[ends]
     return np.maximum.accumulate(np.where(special, 0, ends))

@@ -7,6 +7,7 @@ from gedanken.analysis.depth import breaks, fits, locate, rule, series
 from gedanken.analysis.depth.pooled import pooled
 from gedanken.experiment import rows as make
 from gedanken.instruments.base import Value
+from gedanken.instruments.ensemble.attention_entropy import AttentionEntropy
 from gedanken.instruments.stream.norm_profile import NormProfile
 from gedanken.measurements.schema import LEFT_OUT
 from gedanken.measurements.store import Lab
@@ -235,6 +236,31 @@ def test_a_state_that_was_refused_refuses_the_series(tmp_path):
     lab = filled(tmp_path, values)
     with pytest.raises(Refusal, match="states 4"):
         series.of_lab(lab, "m", "mean_norm", "s", np.random.default_rng(1))
+
+
+def test_heads_are_averaged_by_layer(tmp_path):
+    rng, entropy = np.random.default_rng(14), AttentionEntropy()
+    each = 1 + rng.standard_normal((9, 5, 3)) / 10
+    left_out = (each.sum(axis=0) - each) / 8
+    rows = {"measurements": [], "curves": [], "sites": []}
+    for layer, head in np.ndindex(5, 3):
+        at = address(f"layers.{layer}.attn.attention_pattern.heads.{head}")
+        value = Value(each[:, layer, head].mean(), 0.1, n=9, left_out=tuple(left_out[:, layer, head]))
+        reading = dict.fromkeys((v.name for v in entropy.variables), Refusal(Flag.too_small))
+        make.add_reading(rows, at, entropy, reading | {"attention_entropy": value})
+        rows["sites"].append({"run": "m", "site": at["site"], "kind": "ensemble", "layer": layer, "block": "attn",
+                              "part": "attention_pattern", "head": head, "fingerprint": "f"})  # fmt: skip
+    lab = Lab(tmp_path / "lab")
+    lab.record("steps", [{"run": "m", "fingerprint": "f"}])
+    for table in ("sites", "curves", "measurements"):
+        lab.write(table, rows[table], "key")
+    found = series.of_heads(lab, "m", "attention_entropy", "s", np.random.default_rng(1))
+    direct = series.from_left_out(
+        "attention_entropy", each.mean(axis=(0, 2)), left_out.mean(axis=2), np.random.default_rng(1)
+    )
+    assert found.replicates == pytest.approx(direct.replicates, abs=1e-12)
+    with pytest.raises(Refusal, match="0 layers"):
+        series.of_heads(lab, "m", "energy", "s", np.random.default_rng(1))
 
 
 # What is small.

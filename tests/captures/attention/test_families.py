@@ -43,10 +43,11 @@ MODELS = {
         )
     ),
     "bloom": lambda: tf.BloomForCausalLM(tf.BloomConfig(vocab_size=50, hidden_size=16, n_layer=2, n_head=4)),
+    "mpt": lambda: tf.MptForCausalLM(tf.MptConfig(vocab_size=50, d_model=16, n_layers=2, n_heads=4)),
     "gptj": lambda: tf.GPTJForCausalLM(tf.GPTJConfig(**DECODER, rotary_dim=2, n_positions=32)),
 }  # fmt: skip
 
-ONLY_LOGITS = {"bloom"} | ({"gptj"} if Version(tf.__version__) < Version("5.24") else set())
+ONLY_LOGITS = {"bloom", "mpt"} | ({"gptj"} if Version(tf.__version__) < Version("5.24") else set())
 """Families that use no common attention function: their logits are seen at the softmax. GPT-J has used it since 5.24."""
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gedanken.instruments.base import Refusal, Value
+from gedanken.instruments.base import Curve, Refusal, Value
 from gedanken.instruments.ensemble import _known as known
 from gedanken.instruments.ensemble.attention_entropy import AttentionEntropy
 from gedanken.instruments.ensemble.field_alignment import FieldAlignment

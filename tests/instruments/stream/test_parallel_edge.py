@@ -93,18 +93,22 @@ def test_half_takes_every_other_group():
     assert (whole, half) == (1000, 500)
 
 
-def test_errors_are_those_of_independent_texts():
-    """Standard errors against the scatter over 24 texts of one law, whose eigenvalues decay through the edge."""
-    rng, instrument = np.random.default_rng(8), ParallelEdge(draws=20)
-    scales = np.linspace(2.0, 0.5, 30)
-    mixing = np.linalg.qr(rng.standard_normal((30, 30)))[0]
-    names = ("parallel_outlier_count", "parallel_ks_distance")
-    found = {name: [] for name in names}
-    for _ in range(24):
-        reading = instrument.measure(stream_of((rng.standard_normal((960, 30)) * scales) @ mixing), rng)
-        for name in names:
-            found[name].append((reading[name].value, reading[name].stderr))
-    for name, pairs in found.items():
-        values, errors = np.array(pairs).T
-        # The scatter of 24 is known to 15 %; that of the edge's own draws, not in the errors, adds to it.
-        assert 0.4 < errors.mean() / values.std(ddof=1) < 1.6, name
+def test_errors_against_the_scatter_of_independent_texts():
+    """Eight texts of one law: a count's error has the right size where the edge is sharp, that of the distance is no
+    smaller than the scatter, and at most six times as large (see the docstring)."""
+    rng, instrument = np.random.default_rng(8), ParallelEdge(draws=10)
+    scales = np.sqrt(np.concatenate([np.geomspace(30, 3, 10), np.linspace(1.5, 0.5, 90)]))
+    mixing = np.linalg.qr(rng.standard_normal((100, 100)))[0]
+    pairs = []
+    for _ in range(8):
+        found = instrument.measure(stream_of((rng.standard_normal((2400, 100)) * scales) @ mixing), rng)
+        pairs.append(
+            [
+                (found[f"parallel_{name}"].value, found[f"parallel_{name}"].stderr)
+                for name in ("outlier_count_deflated", "ks_distance")
+            ]
+        )
+    (count, count_error), (distance, distance_error) = np.transpose(pairs, (1, 2, 0))
+    # A scatter of eight is known to 25 %.
+    assert 0.5 < count_error.mean() / count.std(ddof=1) < 2.0
+    assert 1.0 < distance_error.mean() / distance.std(ddof=1) < 6.0

@@ -61,6 +61,7 @@ MODELS = {
     "falcon_new": ("FalconForCausalLM", "FalconConfig", FALCON | {"num_kv_heads": 2, "new_decoder_architecture": True}),
     "falcon_rw": ("FalconForCausalLM", "FalconConfig", FALCON | {"multi_query": False, "alibi": True}),
     "bloom": ("BloomForCausalLM", "BloomConfig", {"hidden_size": 32, "n_layer": 2, "n_head": 4, "vocab_size": 64}),
+    "mpt": ("MptForCausalLM", "MptConfig", {"d_model": 32, "n_layers": 2, "n_heads": 4, "vocab_size": 64}),
     "opt": ("OPTForCausalLM", "OPTConfig", DENSE | {"ffn_dim": 48, "word_embed_proj_dim": 16}),
     "mamba": ("MambaForCausalLM", "MambaConfig", {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 64}),
     "bert": ("BertForMaskedLM", "BertConfig", DENSE),

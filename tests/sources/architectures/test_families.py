@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
-NO_WITNESS = ("mamba", "deberta", "gptj", "gpt_neo")
+NO_WITNESS = ("mamba", "deberta", "gptj", "gpt_neo", "mpt")
 """Attention computed where its q, k, v cannot be watched; their projections are plain, and watched one by one."""
 SCALED_QUERIES = ("opt", "whisper")
 """These multiply their queries by head_dim^-1/2 before the attention function sees them."""
@@ -272,3 +272,26 @@ def _activation(name: str, mlp, expert: int | None):
         return lambda h: h * torch.sigmoid(1.702 * h)
     owner = mlp if expert is None else mlp.experts
     return next(module for path, module in owner.named_children() if path in ("act_fn", "activation_fn", "act"))
+
+
+def test_queries_and_keys_of_mpt_give_its_attention(tmp_path):
+    """It has no function whose q and k could be watched: its pattern with linear biases [@press2022alibi] is made anew."""
+    config = transformers.MptConfig(vocab_size=50, d_model=16, n_layers=1, n_heads=4)
+    model = transformers.MptForCausalLM(config).eval()
+    model.config._attn_implementation = "eager"
+    model.save_pretrained(tmp_path)
+    checkpoint, taken = open_checkpoint(tmp_path), {}
+    block = model.transformer.blocks[0].attn
+    block.register_forward_pre_hook(lambda _, args: taken.update(x=args[0].detach().numpy()[0]))
+    stored = dict(model.named_parameters())
+    matrices = {}
+    for piece in checkpoint.pieces:
+        tensor = next(v.detach().numpy() for name, v in stored.items() if name.endswith(piece.tensor))
+        matrices[str(piece.site)] = piece.cut.apply(lambda a, b, tensor=tensor: tensor[a:b], tensor.shape)
+    with torch.no_grad():
+        pattern = model(torch.arange(3, 12)[None], output_attentions=True).attentions[0][0].numpy()
+    query, key = ((taken["x"] @ matrices[f"layers.0.attn.{part}"].T).reshape(9, 4, 4) for part in ("W_Q", "W_K"))
+    slopes = 2.0 ** (-8 * np.arange(1, 5) / 4)
+    z = np.einsum("ihd,jhd->hij", query, key) / 2 + slopes[:, None, None] * (np.arange(9) - 8)
+    weights = np.exp(np.where(np.tril(np.ones((9, 9), bool)), z, -np.inf))
+    np.testing.assert_allclose(pattern, weights / weights.sum(axis=-1, keepdims=True), **CLOSE)

@@ -197,3 +197,17 @@ def test_survey():
     good = [model("good", 20), model("good", 26, family="gpt2")]
     assert words(survey.general, *good) == {"": "inconclusive"}
     assert words(survey.general, good[0]) == {"": "not_testable"}
+
+
+def test_the_trace_of_planted_failures():
+    calm = [seen("", (), [7, 5, 4.5, 4.6, 4.2])] * 3
+    broken = [
+        seen("rate-jump", [(250, "spike", "a"), (750, "spike", "a")], [7, 5, 4.5, 4.6, 6.0]),
+        seen("rank-one", [], [7, 6, 5, 4, 4]),
+    ]
+    found = survey.monitors(evidence(watched=(*calm, *broken)))
+    # Wilson's interval of one in two, and of none in three
+    assert (found.effect, found.low, found.high) == pytest.approx((0.5, 0.0945, 0.9055), abs=1e-4)
+    assert "0 of 3 healthy runs (0.00 to 0.56)" in found.sentence
+    assert "rate-jump from step 500, spike at step 750, loss at 1000" in found.sentence
+    assert "rank-one from step 500, no alarm, loss never" in found.sentence

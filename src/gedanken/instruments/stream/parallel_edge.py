@@ -17,7 +17,8 @@ Null. It is its own null; the eigenvalues carry the band of the surrogates.
 
 Fails when. There are fewer than ten rows, or no prompt of 8. Shifts within prompts keep what coordinates share as means
 of prompts, so that their edge lies high where prompts differ. Few draws make an edge that fluctuates. Where eigenvalues
-run smoothly through the edge, deflation ends now here, now there: its count fluctuates more than its error says.
+run smoothly through the edge, deflation ends now here, now there: its count fluctuates more than its error says. The
+error of the distance is too large by up to four times: levels of a bulk keep apart, which resampling does not know.
 
 Reference. Permutations [@horn1965rationale; @dobriban2020permutation]; signs [@hong2020randomized].
 """
@@ -225,7 +226,7 @@ def _single(points: np.ndarray) -> np.ndarray:
 
 
 def _left_out(turned: Float[np.ndarray, "n k"], group: Int[np.ndarray, " n"]) -> Float[np.ndarray, "groups k"]:
-    """Covariance eigenvalues without each group, from mean-free rows in the eigenbasis of all."""
+    """Covariance eigenvalues without each group, to first order, from mean-free rows in the eigenbasis of all."""
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     left = (len(turned) - np.diff([*starts, len(turned)]))[:, None]
     if len(starts) < 2 or left.min() < 2:

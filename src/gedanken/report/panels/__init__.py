@@ -22,6 +22,7 @@ from gedanken.report.panels import (
     pruning,
     relations,
     sparsity_parts,
+    spectra,
     sphere,
     staircase,
     steps,
@@ -44,6 +45,7 @@ def panels(data: Data) -> list[Panel]:
             heads,
             temperature,
             approximations,
+            spectra,
             density,
             embedding,
             relations,
@@ -53,7 +55,7 @@ def panels(data: Data) -> list[Panel]:
     ]
     of_curves = [panel for panel in made if panel.table == "curves"]
     shown = {quantity for panel in of_curves for quantity in (*panel.quantities, *panel.rivals.values())}
-    made.insert(9, curves.panel(data, shown))
+    made.insert(10, curves.panel(data, shown))
     made = [module.panel(data) for module in (circle, sphere, growth, staircase, phases, bridge, packing)] + made
     made = [module.panel(data) for module in (sparsity_parts, critical_depths)] + made
     made = [module.panel(data) for module in (wave, gradient, asymmetry, timescales, importance, pruning)] + made

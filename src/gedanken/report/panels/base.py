@@ -61,15 +61,27 @@ class Panel:
     out."""
     cell: int = 0
     """Least width of a small multiple, in pixels; 0 for a single chart."""
+    missing: str = ""
+    """What a run lacks that the panel has nothing of."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further choices of quantity: id → label."""
 
 
-def layered_quantities(data: Data, first: str = "stable_rank") -> tuple[str, ...]:
-    """Quantities with a value at more than one layer: `first` first, then those with a null, then by label."""
-    ids = [q for q, about in data.quantities.items() if about["layered"] and not about["curve"]]
-    return tuple(sorted(ids, key=lambda q: (data.quantities[q]["variable"] != first, not data.quantities[q]["null"],
-                                            data.quantities[q]["label"])))  # fmt: skip
+FIRST = ("stable_rank", "hoyer_sparsity")
+"""Variables that a page opens with, if they were measured: of weights, of activations."""
+
+
+def layered_quantities(data: Data) -> tuple[str, ...]:
+    """Quantities with a value at more than one layer: those of FIRST first, then those with a null, then by label."""
+
+    def order(quantity: str) -> tuple[int, bool, str]:
+        about = data.quantities[quantity]
+        place = FIRST.index(about["variable"]) if about["variable"] in FIRST else len(FIRST)
+        return place, not about["null"], about["label"]
+
+    return tuple(
+        sorted((q for q, about in data.quantities.items() if about["layered"] and not about["curve"]), key=order)
+    )
 
 
 def value_axis(field: str, title: str, scale: str) -> alt.Y:

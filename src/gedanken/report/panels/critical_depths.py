@@ -2,6 +2,7 @@
 
 import altair as alt
 
+from gedanken.analysis.depth.locate import SMALLEST
 from gedanken.analysis.depth.pictures import ESTIMATORS, PLACED
 from gedanken.report.data import Data
 from gedanken.report.panels.base import ROWS, Panel, tooltip
@@ -46,5 +47,7 @@ def panel(data: Data) -> Panel:
         charts=({"linear": chart().to_dict()},),
         quantities=of_pictures(data, "critical_depths"),
         controls=(),
+        missing=f"the fits need {SMALLEST} states between the first and the last two, {SMALLEST + 3} blocks or more, of a "
+        "variable with an error at each",
         legend=f"Bars: 95 % over groups of prompts, half a layer added. Line: {TARGET}. Grey crosses: null runs.",
     )

@@ -1,4 +1,4 @@
-"""Panel: the distribution of a site's singular values, with the law of structureless matrices drawn over it."""
+"""Panel: distributions at a site, of singular values above all, with the law of structureless matrices drawn over them."""
 
 import altair as alt
 
@@ -33,14 +33,14 @@ def panel(data: Data) -> Panel:
     ids = sorted((q for q in layered if "density" in q), key=lambda q: ("singular_value" not in q, q))
     return Panel(
         id="density",
-        title="Distribution of singular values",
-        question="Where does a matrix leave the law of structureless weights?",
+        title="Distributions",
+        question="How are values spread, and where does a spectrum leave the law of structureless matrices?",
         caveat="The law holds for independent entries of equal variance; a bulk that follows it is noise-like, not "
-        "useless. The last bins may hold a single singular value.",
+        "useless. The last bins may hold a single value.",
         references=("marchenko1967distribution",),
         table="curves",
         charts=({"linear": chart().to_dict()},),
         quantities=tuple(ids),
         controls=(Control("quantity", "Curve"), Control("site", "Site"), Control("step", "Step")),
-        legend="Blue: measured. Orange: null law (Marchenko–Pastur for independent entries), a band where it has one.",
+        legend="Blue: measured. Orange: null law (of spectra Marchenko–Pastur's), a band where it has one.",
     )

@@ -15,21 +15,27 @@ def chart() -> alt.LayerChart:
     tips = tooltip("x:Q:β", "number:Q:N", "group:N:predicted", "y:Q:share", "low:Q:95 % from", "high:Q:95 % to",
                    "label:N:count : runs")  # fmt: skip
     shade = alt.Scale(range="diverging", domain=[0, 1], domainMid=0.5, interpolate="lab")
-    key = alt.Legend(orient="top", gradientLength=200, format=".1f", values=[0, 0.5, 1])
+    key = alt.Legend(orient="top", gradientLength=200, format=".1f", values=[0, 0.5, 1], offset=26)
     base = alt.Chart(ROWS).encode(
         alt.X("x:O", title="inverse temperature β [1]", axis=alt.Axis(labelAngle=0, domain=False, ticks=False)),
         alt.Y("number:O", title="tokens N", sort="descending", axis=alt.Axis(
             labelExpr="format(datum.value, ',')", domain=False, ticks=False)),
     )  # fmt: skip
-    words = base.transform_calculate(text="replace(format(datum.y, '.2f'), '0.', '.')")
-    top = alt.Chart(ROWS).transform_aggregate(k="min(group)", groupby=["x"]).encode(alt.X("x:O"))
+    words = base.transform_calculate(text="datum.y == 1 ? '1' : replace(format(datum.y, '.2f'), '0.', '.')")
+    top = (
+        alt.Chart(ROWS)
+        .transform_aggregate(k="min(group)", groupby=["x"])
+        .transform_calculate(k="replace(datum.k, 'k = ', '')")
+    )
+    above = {"style": "label-muted", "dy": -11}
     return alt.layer(
         base.mark_rect(cornerRadius=3).encode(
             alt.Color("y:Q", title="share of runs", scale=shade, legend=key), tooltip=tips
         ),
         words.transform_filter(f"!({ENDS})").mark_text(style="label-cell", fontSize=12).encode(text="text:N"),
         words.transform_filter(ENDS).mark_text(style="label-cell-end", fontSize=12).encode(text="text:N"),
-        top.mark_text(style="label-muted", align="center", dy=-11).encode(y=alt.value(0), text="k:N"),
+        top.mark_text(align="center", **above).encode(alt.X("x:O"), y=alt.value(0), text="k:N"),
+        top.mark_text(align="right", dx=-5, text="k", **above).encode(x=alt.value(0), y=alt.value(0)),
         height=alt.Step(44),
     )
 

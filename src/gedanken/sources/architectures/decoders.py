@@ -202,6 +202,27 @@ FALCON_BLOOM = Family(
     tied_if="embed.W_E",
 )
 
+MPT = Family(
+    "mpt",
+    # No positions are stored: its attention has linear biases [@press2022alibi].
+    {
+        "wte.weight": "embed.W_E",
+        **_CAUSAL,
+        **under(
+            "blocks.L",
+            {
+                "attn.Wqkv.weight": Rule("attn", **_STACKED),
+                "attn.out_proj.weight": "attn.W_O",
+                "ffn.up_proj.weight": "mlp.W_in",
+                "ffn.down_proj.weight": "mlp.W_out",
+            },
+            site="layers.L",
+        ),
+    },
+    model_types=("mpt",),
+    tied_if="embed.W_E",
+)
+
 OPT = Family(
     "opt",
     {
@@ -233,5 +254,5 @@ MAMBA = Family(
 )
 
 FAMILIES = (
-    LLAMA, PHI3, PHI, STARCODER2, GPT2, NANOGPT, BIGCODE, GPT_NEO, GPTJ, GPT_NEOX, FALCON_BLOOM, OPT, MAMBA,
+    LLAMA, PHI3, PHI, STARCODER2, GPT2, NANOGPT, BIGCODE, GPT_NEO, GPTJ, GPT_NEOX, FALCON_BLOOM, MPT, OPT, MAMBA,
 )  # fmt: skip

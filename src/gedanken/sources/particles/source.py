@@ -68,7 +68,7 @@ class ParticleSource(Source):
         }
 
     def snapshots(self) -> Iterator[Snapshot]:
-        """Raises Failure if the start is not possible, or the folder holds another simulation."""
+        """Raises Failure if the start is not possible, or the folder holds another simulation or cannot be written."""
         self._claim_folder()
         flow, stops = self.simulation.flow(), self.stops
         running, done = self._resumed()
@@ -143,8 +143,10 @@ class ParticleSource(Source):
                 written = {"fingerprint": self.simulation.fingerprint, "settings": self.simulation.settings()}
                 _write(mark, json.dumps(written, indent=1).encode())
             held = json.loads(mark.read_text("utf-8"))["fingerprint"]
-        except (OSError, ValueError, KeyError) as error:
-            raise Failure(f"{self.folder} cannot hold a simulation: {error}.") from error
+        except OSError as broken:
+            raise Failure(f"{self.folder} cannot hold a simulation: {broken.strerror or broken}.") from broken
+        except (ValueError, KeyError) as error:
+            raise Failure(f"{mark} does not describe a simulation: {error}.") from error
         if held != self.simulation.fingerprint:
             raise Failure(f"{self.folder} holds another simulation: name another folder, or remove it.")
 
@@ -157,8 +159,15 @@ class ParticleSource(Source):
             "time": stop.time,
         }
         file, waiting = self._file(index), self.folder / f".{index:06d}.npz"
-        np.savez(waiting, state=running.state, memory=np.array(json.dumps(memory)))
-        os.replace(waiting, file)
+        try:
+            np.savez(waiting, state=running.state, memory=np.array(json.dumps(memory)))
+            os.replace(waiting, file)
+        except OSError as broken:
+            waiting.unlink(missing_ok=True)
+            raise Failure(
+                f"The state at time {stop.time:g} cannot be written to {self.folder}: {broken.strerror or broken}. Those "
+                "before it are kept, and the same command goes on from there."
+            ) from broken
 
     def _resumed(self) -> tuple[Running | None, int]:
         """The last saved moment and how many are saved."""

@@ -114,8 +114,7 @@ class Model:
     heads: dict[str, Series | Refusal] = field(default_factory=dict)
     """Profiles over layers, each layer the mean of its heads; `null_heads` the same by null run."""
     null_heads: dict[str, dict[str, Series | Refusal]] = field(default_factory=dict)
-    family: str = ""
-    seed: str = ""
+    family: str = "unknown family"
 
     def get(self, name: str) -> Profile | None:
         found = self.profiles.get(name)
@@ -204,7 +203,6 @@ def _model(lab, run: str, nulls: list[str], rows: dict[str, dict]) -> Model:
         run, blocks, dimension, n.collect().item() or 0, int(excluded or 0), profiles,
         {name: _profiles(lab, name, dimension) for name in kinds}, kinds,
         _heads(lab, run), {name: _heads(lab, name) for name in kinds}, told.get("model_type") or "unknown family",
-        str(rows[run]["seed"] if rows[run]["seed"] is not None else ""),
     )  # fmt: skip
 
 

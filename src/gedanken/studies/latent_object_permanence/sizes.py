@@ -6,6 +6,7 @@ import numpy as np
 
 from gedanken.analysis.depth.finite_size import SEEDS, SIZES
 from gedanken.analysis.depth.pooled import pooled
+from gedanken.analysis.wording import count
 from gedanken.status import Refusal
 from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
 from gedanken.studies.latent_object_permanence.depth import step_of_sparsity
@@ -44,7 +45,7 @@ def _families(evidence: Evidence) -> dict[str, dict[tuple[int, int], list[Model]
 def _there(evidence: Evidence) -> str:
     """The models there are, by name."""
     words = "; ".join(f"{m.family}: {m.run} ({m.blocks} blocks, d = {m.dimension})" for m in evidence.models)
-    return f"There are {len(evidence.models)} runs ({words})."
+    return f"There {'is' if len(evidence.models) == 1 else 'are'} {count(len(evidence.models), 'run')} ({words})."
 
 
 def _lacking(evidence: Evidence) -> str:

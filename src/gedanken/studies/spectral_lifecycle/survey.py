@@ -5,13 +5,14 @@ from collections import Counter, defaultdict
 import numpy as np
 from scipy import stats
 
-from gedanken.analysis.intervals import Estimate
+from gedanken.analysis.intervals import Estimate, wilson
 from gedanken.studies.base import Judgement
 from gedanken.studies.spectral_lifecycle.evidence import Evidence
 from gedanken.studies.spectral_lifecycle.importance import predicted
 from gedanken.studies.spectral_lifecycle.profile import bent, persistent
 from gedanken.studies.spectral_lifecycle.pruning import pruned_better
 from gedanken.studies.spectral_lifecycle.verdicts import LEAST_SEEDS, UnitVerdict, Word, holm, single, untestable
+from gedanken.studies.spectral_lifecycle.watched import Watched
 
 FIRST = 2 / 3
 """Share of planted failures in which the alarm must come before the loss shows them."""
@@ -77,37 +78,35 @@ def monitors(evidence: Evidence) -> Judgement:
             untestable("", f"{len(healthy)} healthy runs were watched to their end, and three are needed: {MONITOR}")
         )
     false = [alarm for run in healthy for alarm in run.alarms]
-    low, high = _poisson(len(false))
-    rate = Estimate(len(false) / len(healthy), low / len(healthy), high / len(healthy))
+    crying = wilson(sum(bool(run.alarms) for run in healthy), len(healthy))
     kinds = ", ".join(
         f"{count} {name.replace('_', ' ')}" for name, count in Counter(a for _, a, _ in false).most_common()
     )
     cost = "What the spectra cost in time is measured by benchmarks/, not here."
+    said = f"False alarms in {sum(bool(run.alarms) for run in healthy)} of {len(healthy)} healthy runs"
+    said += f" ({crying.low:.2f} to {crying.high:.2f}{': ' * bool(kinds)}{kinds})."
     if false:
-        said = f"{len(false)} alarms in {len(healthy)} healthy runs ({kinds}). {cost}"
         return single(
             UnitVerdict(
-                "", Word.negative, said, "false alarms a healthy run", rate, len(healthy), None, "healthy seeds"
+                "", Word.negative, f"{said} {cost}", "share of healthy runs with an alarm", crying, len(healthy), None,
+                "healthy seeds",
             )
-        )
+        )  # fmt: skip
     if not planted:
-        return single(untestable("", f"No alarm in {len(healthy)} healthy runs, but no failure was planted: {MONITOR}"))
+        return single(untestable("", f"{said} No failure was planted: {MONITOR}"))
     limit = max(float(run.rises.max()) for run in healthy)
     ahead = [run.first_alarm < _seen_by_loss(run, limit) for run in planted]
-    share = float(np.mean(ahead))
-    low, high = stats.binomtest(sum(ahead), len(ahead)).proportion_ci(0.95, "exact")
-    said = (
-        f"No alarm in {len(healthy)} healthy runs; before a loss detector with no false alarm either in {sum(ahead)} of "
-        f"{len(planted)} planted failures. {cost}"
-    )
-    word = Word.positive if share >= FIRST else Word.undecided
+    share = wilson(sum(ahead), len(ahead))
+    trace = "; ".join(_trace(run, limit) for run in sorted(planted, key=lambda run: run.run))
+    said += f" Before a loss detector with no false alarm either in {sum(ahead)} of {len(planted)} planted failures: {trace}."
+    word = Word.positive if share.value >= FIRST else Word.undecided
     return single(
         UnitVerdict(
             "",
             word,
-            said,
+            f"{said} {cost}",
             "planted failures seen before the loss shows them",
-            Estimate(share, float(low), float(high)),
+            share,
             len(planted),
             None,
             "a detector of rising loss",
@@ -115,12 +114,15 @@ def monitors(evidence: Evidence) -> Judgement:
     )
 
 
-def _seen_by_loss(run, limit: float) -> float:
+def _trace(run: Watched, limit: float) -> str:
+    """What was planted when, and when which alarm and the loss showed it."""
+    name = next((alarm.replace("_", " ") for step, alarm, _ in run.alarms if step == run.first_alarm), "")
+    alarm = f"{name} at step {run.first_alarm:.0f}" if name else "no alarm"
+    seen = _seen_by_loss(run, limit)
+    return f"{run.recipe['control']} from step {run.fails_at}, {alarm}, loss {f'at {seen:.0f}' if seen < np.inf else 'never'}"
+
+
+def _seen_by_loss(run: Watched, limit: float) -> float:
     """First step after the failure at which the loss has risen further than in any healthy run; infinite for none."""
     at = run.steps[(run.rises > limit) & (run.steps > run.fails_at)]
     return float(at[0]) if len(at) else np.inf
-
-
-def _poisson(count: int) -> tuple[float, float]:
-    """Exact 95 % interval of a Poisson mean [@garwood1936]."""
-    return (stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0.0), stats.chi2.ppf(0.975, 2 * count + 2) / 2

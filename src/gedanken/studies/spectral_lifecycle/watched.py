@@ -10,6 +10,7 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from gedanken.measurements.store import Lab
+from gedanken.monitor.replay import replay
 
 PLANTED = ("rate-jump", "frozen-layer", "rank-one")
 OF_THE_LOSS = "divergence"
@@ -17,7 +18,7 @@ OF_THE_LOSS = "divergence"
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """`alarms`: (step, alarm, site) of spectra, in the order of steps."""
+    """`alarms`: (step, alarm, site) of spectra, in the order of steps, by the definitions of today."""
 
     run: str
     recipe: Mapping[str, Any]
@@ -56,6 +57,6 @@ def watched(lab: Lab, runs: Iterable[str]) -> Iterator[Watched]:
         rows = lab.steps.filter(pl.col("run") == run).select("step", "loss").sort("step").collect().drop_nulls()
         if rows.is_empty() or rows["step"].max() < recipe["steps"]:
             continue
-        raised = lab.alarms.filter(pl.col("run") == run, pl.col("alarm") != OF_THE_LOSS).sort("step")
-        alarms = tuple(raised.select("step", "alarm", "site").collect().iter_rows())
+        raised = [alarm for alarm in replay(lab, run, recipe["steps"]) if alarm["alarm"] != OF_THE_LOSS]
+        alarms = tuple((alarm["step"], alarm["alarm"], alarm["site"]) for alarm in raised)
         yield Watched(run, recipe, alarms, rows["step"].to_numpy(), rows["loss"].to_numpy())

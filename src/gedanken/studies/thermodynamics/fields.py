@@ -69,7 +69,7 @@ def _judgement(
 ) -> Judgement:
     heads = sum(share.heads for _, share in found)
     few = "" if enough else f" Judged on {len(found)} run{'s' * (len(found) > 1)}; a verdict needs {needed} models."
-    twins = f" With random weights {np.mean(random):.0%} of the heads do." if random else ""
+    twins = f" With random weights in {np.mean(random):.0%}." if random else ""
     limits = (
         (max(outside.low, 0.0), min(outside.high, 1.0))
         if np.isfinite([outside.low, outside.high]).all()
@@ -78,8 +78,8 @@ def _judgement(
     known = np.isfinite(outside.value)
     said = f"{outside.value:.0%}" if known else "an unknown share (keys were not swapped)"
     return Judgement(
-        verdict, f"Of {heads} heads {said} point their mean key along or against the query further than both an isotropic twin "
-        f"and swapped keys do; {inside.value:.0%} are inside the twin's band.{twins}{few}",
+        verdict, f"In {said} of {heads} heads the query turns the mean key otherwise than it would both an isotropic twin's and "
+        f"that of another prompt; {inside.value:.0%} are inside the twin's band.{twins}{few}",
         reason, "share of heads outside both bands [1]", outside.value if known else None, *limits, len(found),
         "isotropic twin (Holm); keys of other prompts" + ("; random weights" if random else ""),
     )  # fmt: skip
