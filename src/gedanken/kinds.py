@@ -28,7 +28,9 @@ class Kind(StrEnum):
     stream = "stream"  # activations at one place: moments of two halves of the text, and whole prompts of points
     surprisal = "surprisal"  # −ln p of each token, by document
     heated_loss = "heated_loss"  # −ln p summed by groups of documents, over a grid of attention temperatures
-    approximated_loss = "approximated_loss"  # the same under approximations of attention weights, and what each does to them
+    approximated_loss = (
+        "approximated_loss"  # the same under approximations of attention weights, and what each does to them
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ import copy
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 from typer.testing import CliRunner
 
+from gedanken.analysis.lifecycle_pictures import lifecycle_pictures
 from gedanken.captures.loss import surprisal
 from gedanken.cli.main import app
 from gedanken.experiment import pruned_loss
@@ -86,6 +88,23 @@ def test_a_rerun_runs_no_model(made, model, tokens, monkeypatch):
     rows = measured(lab, found.run)
     assert set(rows["by"]) >= {"rank_exponent", "last", "random", "greedy"}
     assert rows.filter(rows["variable"] == "loss_increase")["low"].null_count() == 0
+
+
+def test_costs_keep_the_documents_of_their_prompts(made):
+    found, lab = made
+    kept = lab.curves.filter(pl.col("variable") == pruned_loss.BY_PROMPT).collect()
+    assert set(map(tuple, kept.filter(pl.col("n") == 6)["x"])) == {tuple(range(6)), tuple(range(6, 12))}
+    assert {cost.documents for cost in found.costs} == {6}
+
+
+def test_pictures_stand_at_both_runs(made):
+    found, lab = made
+    weights = lab.runs.filter(~pl.col("run").str.ends_with("-pruned")).collect()["run"].to_list()
+    pictures = lifecycle_pictures(lab, [found.run, *weights])
+    for picture in ("pruning", "importance"):
+        shown = pictures.filter(pl.col("picture") == picture)
+        assert set(shown["run"]) == {found.run, *weights}
+    assert lifecycle_pictures(lab, [found.run]).filter(pl.col("run") != found.run).is_empty()
 
 
 def test_what_cannot_be_pruned_is_a_sentence(model, tokens, tmp_path):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import gedanken as gd
+from gedanken.experiment.alarms import HISTORY, RankExponent, SpectralNorm, StableRank, Watch
 from gedanken.kinds import Spectrum
-from gedanken.monitor.alarms import HISTORY, RankExponent, SpectralNorm, StableRank, Watch
 from gedanken.sources.base import Snapshot
 
 SETTINGS = {
@@ -86,6 +86,12 @@ def test_a_jump_of_the_largest_singular_value_is_a_spike():
     logs[-1] += 0.3
     series = [{**HEALTHY, "spectral_norm": math.exp(x)} for x in logs]
     assert heard(series) == [(25 * (HISTORY + 4), "spike")]
+    # after twenty snapshots (half of a run of 1,000 steps) a jump is heard, and not before
+    for before, expected in ((HISTORY, [(25 * HISTORY, "spike")]), (HISTORY - 1, [])):
+        early = [{**HEALTHY, "spectral_norm": math.exp(x)} for x in [*logs[:before], logs[before - 1] + 0.3]]
+        assert heard(early) == expected
+    rising = [{**HEALTHY, "spectral_norm": math.exp(1e-4 * t**2)} for t in range(2 * HISTORY)]
+    assert heard(rising) == [], "growth that rises is no spike"
     frozen = [dict(HEALTHY) for _ in range(HISTORY + 5)]
     assert heard(frozen) == []
 

@@ -1,8 +1,12 @@
 """Null runs stand behind the run they are nulls of: as bands where a value has no null, and not among the runs."""
 
+import json
+
 import polars as pl
+import pytest
 
 from gedanken.report.null_runs import LINES, drawn_as_bands
+from gedanken.report.panels import depth
 
 
 class OfNulls:
@@ -57,3 +61,11 @@ def test_each_kind_of_null_run_has_its_line():
 
 def test_without_null_runs_nothing_changes():
     assert drawn_as_bands(rows(), OfNulls, {}).drop(LINES).equals(rows())
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_lines_of_null_runs_name_their_colours(scale):
+    """A key whose colours come from rows has no size where a run has no null runs."""
+    with_runs, without = (json.dumps(depth.chart(scale, null_runs).to_dict()) for null_runs in (True, False))
+    assert '"domain": ["measured", "random weights", "shuffled text", "resampled text"]' in with_runs
+    assert "null_random" not in without and '"color"' not in without

@@ -206,7 +206,7 @@ def _of_pruning(lab: Lab, runs: list[str]) -> list[dict]:
         .select("run", "site", "variable", "value", "low", "high", "fields")
         .collect()
     )
-    rows = []
+    made: dict[str, list[dict]] = {}
     for (run,), part in kept.partition_by("run", as_dict=True).items():
         costs = (
             part.filter(pl.col("variable") == "loss_increase")
@@ -217,9 +217,8 @@ def _of_pruning(lab: Lab, runs: list[str]) -> list[dict]:
             )
             .unnest("f")
         )
-        rows += [
+        rows = [
             {
-                "run": run,
                 "picture": "pruning",
                 "kind": "random" if by == "random" else "rule",
                 "group": by.replace("_", " "),
@@ -236,13 +235,20 @@ def _of_pruning(lab: Lab, runs: list[str]) -> list[dict]:
         alone = part.filter(pl.col("variable") == "layer_importance").with_columns(
             pl.col("site").str.extract(r"layers\.(\d+)\.").cast(pl.Int64).alias("layer")
         )
-        rows += _importance(lab, run, alone)
-    return rows
+        made[run] = rows + _importance(lab, _weights(run), alone)
+    # Beside the pruned run they stand at the run of the weights, which is the one that a reader looks at first.
+    made |= {_weights(run): rows for run, rows in reversed(made.items()) if _weights(run) in runs}
+    return [row | {"run": run} for run, rows in made.items() for row in rows]
 
 
-def _importance(lab: Lab, run: str, alone: pl.DataFrame) -> list[dict]:
+def _weights(run: str) -> str:
+    """The run of the weights of a pruned run."""
+    return run.removesuffix("-pruned").rsplit("+", 1)[0]
+
+
+def _importance(lab: Lab, weights: str, alone: pl.DataFrame) -> list[dict]:
     """Each layer's importance against its scores in the weights' run."""
-    weights, rows = run.removesuffix("-pruned").rsplit("+", 1)[0], []
+    rows = []
     last = alone["layer"].max() if len(alone) else -1
     for variable in SCORES if len(alone) else ():
         try:
@@ -251,7 +257,6 @@ def _importance(lab: Lab, run: str, alone: pl.DataFrame) -> list[dict]:
             continue
         rows += [
             {
-                "run": run,
                 "picture": "importance",
                 "kind": "interior" if 0 < layer < last else "end",
                 "number": layer,

@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from gedanken.kinds import Moments
 from gedanken.status import Flag, Refusal
-from gedanken.theory.lapack import add_gram
+from gedanken.theory.lapack import add_gram, mirror
 
 PREPARATIONS = ("raw", "unit", "centred")
 BLOCK_ENTRIES = 1 << 23
@@ -185,7 +185,7 @@ class _Sums:
             raise ValueError(f"the blocks end at row {self.seen} of {self.ends[-1]}")
         if self.n == 0:
             raise Refusal(Flag.zero_rows, "no row has a direction: all are zero, or all are equal after centring")
-        _mirror(self.second)
+        mirror(self.second)
         norms = np.concatenate(self.norms)
         median = float(np.median(norms))
         return Moments(
@@ -198,15 +198,6 @@ class _Sums:
             groups=tuple(self.groups),
             quantised=quantised,
         )
-
-
-def _mirror(upper: Float[np.ndarray, "d d"]) -> None:
-    """Fill the lower triangle from the upper one, in place and without index arrays of its size."""
-    for start in range(0, len(upper), TILE):
-        stop = start + TILE
-        upper[start:stop, :start] = upper[:start, start:stop].T
-        diagonal = np.triu(upper[start:stop, start:stop])
-        upper[start:stop, start:stop] = diagonal + np.triu(diagonal, 1).T
 
 
 def _thin(rows: np.ndarray, count: int) -> np.ndarray:

@@ -99,7 +99,9 @@ def _arrays(made: Any) -> Iterator[np.ndarray]:
             yield from _arrays(part)
     elif isinstance(made, dict):
         yield from _arrays(list(made.values()))
-    elif isinstance(made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal | HeatedLoss | ApproximatedLoss):
+    elif isinstance(
+        made, Ensemble | Spectrum | Moments | Stream | Trajectory | Surprisal | HeatedLoss | ApproximatedLoss
+    ):
         for part in vars(made).values():
             yield from _arrays(part)
 

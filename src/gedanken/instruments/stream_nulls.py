@@ -17,6 +17,9 @@ SURROGATES = ("block_shift", "permutation", "sign_flip")
 SHORTEST = 8
 """Rows of a prompt below which shifts are too few (latent-object-permanence, §2.3)."""
 
+CACHED = 2**18
+"""Entries that are turned at a time: a megabyte of single precision."""
+
 
 def surrogate(
     rows: Float[np.ndarray, "n d"], prompt: Int[np.ndarray, " n"], kind: str, rng: np.random.Generator
@@ -45,12 +48,18 @@ def _shifted(rows: np.ndarray, prompt: np.ndarray, rng: np.random.Generator) -> 
     offsets = (rng.random((len(starts), d), np.float32) * lengths[:, None]).astype(np.intp)
     # float32 may round up to 1.
     np.minimum(offsets, lengths[:, None] - 1, out=offsets)
-    # Coordinate by coordinate a turn is one stretch of a prompt written twice: copied whole, not entry by entry.
+    # Coordinate by coordinate a turn is one stretch of a prompt written twice, copied whole; prompts of one length that
+    # follow each other go together, as many as stay in the cache.
     columns, turned = np.ascontiguousarray(rows.T), np.empty((d, count), rows.dtype)
-    for start, length, offset in zip(starts, lengths, offsets, strict=True):
-        own = columns[:, start : start + length]
-        stretches = sliding_window_view(np.concatenate([own, own], axis=1), length, axis=1)
-        turned[:, start : start + length] = stretches[np.arange(d), offset]
+    together = max(1, CACHED // (2 * d * int(lengths.max())))
+    begins = (np.diff(lengths, prepend=-1) != 0) | (np.arange(len(lengths)) % together == 0)
+    changes = np.flatnonzero(begins)
+    for first, last in zip(changes, [*changes[1:], len(lengths)], strict=True):
+        own, length = slice(starts[first], starts[first] + (last - first) * lengths[first]), lengths[first]
+        twice = np.tile(columns[:, own].reshape(d, last - first, length), 2)
+        stretches = sliding_window_view(twice, length, axis=2)
+        chosen = stretches[np.arange(d)[:, None], np.arange(last - first), offsets[first:last].T]
+        turned[:, own] = chosen.reshape(d, -1)
     return turned.T
 
 

@@ -22,11 +22,11 @@ from typing import Any
 from gedanken.captures.base import Capture
 from gedanken.experiment import nulls
 from gedanken.experiment import rows as make
+from gedanken.experiment.alarms import Watch, told
 from gedanken.experiment.loop import draw_nulls, record_plan, write_task
 from gedanken.experiment.measure import Rows, measure
 from gedanken.experiment.plan import Plan, Task, split, standard_instruments
 from gedanken.measurements.store import Lab, part_key
-from gedanken.monitor.alarms import Watch, told
 from gedanken.monitor.blas import SingleBlas
 from gedanken.monitor.live import LiveModel, distributed, is_sharded, on_host, unkept_captures
 from gedanken.monitor.writer import Writer

@@ -11,15 +11,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import brentq
 
+from gedanken.theory.lapack import add_gram, mirror
+
 SCALES = (1, 2, 4, 8, 16, 32)
 """k: octaves of the number of neighbours."""
 
-BLOCK = 512
-"""Rows whose distances to all others are held at a time."""
-
-NEAR = 1e-2
-"""Squared distance in units of the largest squared norm below which float32 products are too coarse: their rounding is
-some 1e-7 of the norms, a relative error of 1e-5."""
+BLOCK = 64
+"""Rows whose distances to all others are handled together: a megabyte for 2,048."""
 
 
 def ball(n: int, d: int, rng: np.random.Generator) -> Float[np.ndarray, "n d"]:
@@ -33,38 +31,31 @@ def neighbour_distances(
 ) -> Float[np.ndarray, "n count"]:
     """Distances to the `count` nearest other points, ascending; with `group`, to those of other groups.
 
-    By blocks of rows: never n × n. Squared distances come from products, in float32 unless a neighbour is nearer than
-    NEAR, so that they are good to 10⁻⁵; those below about 1e−8 of the largest norm are rounding: centre the points
-    first. Raises ValueError if a point has fewer neighbours.
+    From n × n products in float64: for a few thousand points. Squared distances are good to a float32 rounding, those
+    below about 1e−16 of the largest squared norm are rounding: centre the points first. Raises ValueError if a point
+    has fewer neighbours.
     """
     norms, found = np.einsum("ij,ij->i", points, points), np.empty((len(points), count))
-    scale = float(np.sqrt(norms.max(initial=0.0))) or 1.0
-    single, single_norms = (points / scale).astype(np.float32), (norms / scale**2).astype(np.float32)
-    group = np.arange(len(points)) if group is None else group
+    scale = float(norms.max(initial=0.0)) or 1.0
+    norms, group = norms / scale, np.arange(len(points)) if group is None else group
+    products = np.zeros((len(points), len(points)))
+    add_gram(products, np.ascontiguousarray(points).T)
+    mirror(products)
     for start in range(0, len(points), BLOCK):
         rows = slice(start, start + BLOCK)
-        square = _nearest(single, single_norms, rows, count, group).astype(np.float64) * scale**2
-        if np.any(square[:, 0] < NEAR * norms.max()):
-            square = _nearest(points, norms, rows, count, group)
-        if square.shape[1] < count or not np.isfinite(square[:, -1]).all():
+        square = products[rows] * (-2 / scale)
+        square += norms
+        square += norms[rows, None]
+        square[group[rows, None] == group] = np.inf
+        nearest = square.astype(np.float32)
+        nearest = np.partition(nearest, count - 1, axis=1)[:, :count] if count <= len(points) else nearest
+        nearest.sort(axis=1)
+        if nearest.shape[1] < count or not np.isfinite(nearest[:, -1]).all():
             raise ValueError(f"a point has fewer than {count} neighbours")
         # Distinct points closer than rounding are set at its edge, so that ratios stay finite.
-        found[rows] = np.sqrt(
-            np.maximum(square, np.finfo(float).eps * np.maximum(norms[rows, None], np.finfo(float).tiny))
-        )
+        least = np.finfo(float).eps * np.maximum(norms[rows, None], np.finfo(float).tiny)
+        found[rows] = np.sqrt(scale * np.maximum(nearest, least))
     return found
-
-
-def _nearest(points: np.ndarray, norms: np.ndarray, rows: slice, count: int, group: np.ndarray) -> np.ndarray:
-    """The least `count` squared distances of some rows to points of other groups, ascending."""
-    square = points[rows] @ points.T
-    square *= -2
-    square += norms
-    square += norms[rows, None]
-    square[group[rows, None] == group] = np.inf
-    square = np.partition(square, count - 1, axis=1)[:, :count] if count <= square.shape[1] else square
-    square.sort(axis=1)
-    return square
 
 
 def two_nn(x: Float[np.ndarray, " n"]) -> float:

@@ -53,9 +53,12 @@ def add_gram(gram: Float[np.ndarray, "d d"], rows: Float[np.ndarray, "n d"]) -> 
 
 
 def mirror(gram: Float[np.ndarray, "d d"]) -> None:
-    """Copy the upper triangle into the lower one, in place."""
-    lower = np.tril_indices(len(gram), -1)
-    gram[lower] = gram.T[lower]
+    """Copy the upper triangle into the lower one, in place, by tiles: without index arrays of its size."""
+    for start in range(0, len(gram), PANEL):
+        stop = start + PANEL
+        gram[start:stop, :start] = gram[:start, start:stop].T
+        diagonal = np.triu(gram[start:stop, start:stop])
+        gram[start:stop, start:stop] = diagonal + np.triu(diagonal, 1).T
 
 
 def symmetric_eigenvalues(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:

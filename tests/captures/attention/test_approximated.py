@@ -59,7 +59,9 @@ def test_closed_forms_of_damage():
     kept = damage_of(LADDER, weights("top-k", 2))
     # printed: T times the excess of the two best keys of this row
     np.testing.assert_allclose(2 * kept.excess_free_energy, 0.2538560220, atol=1e-10)
-    np.testing.assert_allclose(kept.excess_free_energy, canonical.excess_of_kept(1 - float(kept.dropped_mass)), rtol=1e-12)
+    np.testing.assert_allclose(
+        kept.excess_free_energy, canonical.excess_of_kept(1 - float(kept.dropped_mass)), rtol=1e-12
+    )
     np.testing.assert_allclose(kept.pattern_distance, 2 * kept.dropped_mass, rtol=1e-12)
     uniform = damage_of(LADDER, torch.full((4,), 0.25, dtype=torch.float64))
     np.testing.assert_allclose(uniform.excess_free_energy, 0.5538953374, atol=1e-10)

@@ -221,6 +221,34 @@ def test_padding_is_left_out_and_batches_do_not_matter():
         np.testing.assert_allclose(values, apart.ensemble(0).sums[name], rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("with_sink", [False, True])
+def test_prompts_that_see_alike_are_swept_together(with_sink):
+    """Equal lengths share a sweep, the one of another length has its own; dipoles go prompt by prompt either way."""
+    rng = torch.Generator().manual_seed(9)
+    query, key = (torch.randn(4, heads, 9, 5, generator=rng, dtype=torch.float64) for heads in (4, 2))
+    sink = torch.randn(4, generator=rng, dtype=torch.float64) if with_sink else None
+    tokens = torch.ones(4, 9, dtype=torch.bool)
+    tokens[3, 6:] = False
+    together, apart = HeadSums(np.random.default_rng(0)), HeadSums(np.random.default_rng(0))
+
+    def seen(chosen: slice) -> Seen:
+        rule = by_rule(len(query[chosen]), 9, 9, causal=True, window=None, device=query.device)
+        return Seen(rule, query[chosen], key[chosen], 0.7, sink=sink)
+
+    together.add(seen(slice(None)), tokens, np.arange(4))
+    for prompt in range(4):
+        chosen = slice(prompt, prompt + 1)
+        apart.add(seen(chosen), tokens[chosen], np.array([prompt]))
+    for head in range(4):
+        one, other = together.ensemble(head), apart.ensemble(head)
+        for field in ("sums", "counts", "by_n", "dipoles"):
+            assert getattr(one, field).keys() == getattr(other, field).keys()
+            for name, values in getattr(one, field).items():
+                np.testing.assert_allclose(values, getattr(other, field)[name], rtol=1e-12, atol=1e-12, err_msg=name)
+        assert one.counts["prompts"][:5].tolist() == [1, 1, 1, 1, 0]
+        assert bool(one.no_dipoles) == with_sink
+
+
 def test_left_padding_changes_the_number_of_keys():
     z = torch.from_numpy(np.random.default_rng(7).standard_normal((1, 1, 7, 7)))
     seen = torch.ones(7, 7, dtype=torch.bool).tril() & (torch.arange(7) >= 3)

@@ -11,6 +11,7 @@ from gedanken.instruments.stream.covariance_spectrum import CovarianceSpectrum
 from gedanken.instruments.stream.hoyer_sparsity import HoyerSparsity
 from gedanken.instruments.stream.massive_coordinates import MassiveCoordinates
 from gedanken.instruments.stream.norm_profile import NormProfile
+from gedanken.instruments.stream.token_intrinsic_dimension import _distinct
 from gedanken.kinds import FIRST_POSITIONS, Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory import hoyer
@@ -237,3 +238,16 @@ def test_zero_rows_are_left_out_and_said():
     reading = HoyerSparsity().measure(stream_of(rows), RNG)
     assert reading["hoyer_sparsity"].n == 180 and Flag.zero_rows in reading["hoyer_sparsity"].flags
     assert isinstance(reading["hoyer_density"], Curve) and isinstance(reading["bimodality_hoyer"], Value)
+
+
+def test_rows_that_repeat_count_once():
+    """Against unique rows; some agree in their first entry only."""
+    points = RNG.integers(0, 3, (480, 4)).astype(float)
+    points[100:] += RNG.standard_normal((380, 4))
+    rows = rows_of(stream_of(points, length=24), first=True)
+    found = _distinct(rows).points
+    first = np.sort(np.unique(rows.points, axis=0, return_index=True)[1])
+    assert 380 < len(first) < 480
+    np.testing.assert_array_equal(found, rows.points[first])
+    unrepeated = rows_of(stream_of(points[100:], length=24))
+    assert _distinct(unrepeated) is unrepeated

@@ -54,14 +54,22 @@ def lab(tmp_path_factory):
 def test_tables_are_read_again_where_they_are(lab):
     evidence = gather(lab, ("first", "second"), STUDY.settings, None)
     (found,) = evidence.relations
-    assert found.model == "first" and "second" in evidence.unopened and "not on this machine" in evidence.unopened["second"]
-    assert [pair.words for pair in found.pairs] == ["yes–no", "cat–dog"] and max(p.share.value for p in found.pairs) < 0.01
+    assert (
+        found.model == "first"
+        and "second" in evidence.unopened
+        and "not on this machine" in evidence.unopened["second"]
+    )
+    assert [pair.words for pair in found.pairs] == ["yes–no", "cat–dog"] and max(
+        p.share.value for p in found.pairs
+    ) < 0.01
     assert found.analogy_rank == 1 and found.alone_rank >= 1
     assert abs(found.same_token.value) < 2 / np.sqrt(128)
 
 
 def test_verdicts_of_a_model_with_two_tables(lab):
-    said = {(row["claim"], row["part"]): row["verdict"] for row in STUDY.judge(lab, ("first",), claims=("RC13", "RC14"))}
+    said = {
+        (row["claim"], row["part"]): row["verdict"] for row in STUDY.judge(lab, ("first",), claims=("RC13", "RC14"))
+    }
     assert said["RC13", "same token"] == "supported" and said["RC13", "unembedding wider"] == "supported"
     assert said["RC14", "pairs"] == "supported"
 

@@ -36,7 +36,7 @@ _NAMES = {
     "pattern_distance": ("ρ₁", "distance of the patterns [1]"),
     "tsallis_excess": ("ρ₂", "excess of Tsallis' free energy [nat]"),
 }
-_RIVAL = "it is what the gain is held against"
+_RIVAL = "the measures of damage are held against each other"
 
 
 def _variables() -> Iterator[Variable]:

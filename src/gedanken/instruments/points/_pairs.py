@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gedanken.status import Flag, Refusal
+from gedanken.theory.lapack import add_gram, mirror
 
 MOST = 2048
 """Rows used at most, evenly: 2.1 million pairs, 33 MB."""
@@ -21,16 +22,9 @@ class Cosines:
     flags: tuple[Flag, ...]
 
     @cached_property
-    def ordered(self) -> Float[np.ndarray, " pairs"]:
-        """Each pair once, ascending."""
-        return np.sort(self.square[np.triu_indices(len(self.square), 1)])
-
-    @cached_property
-    def ordered_absolute(self) -> Float[np.ndarray, " pairs"]:
-        """|cos| of each pair once, ascending."""
-        split = int(np.searchsorted(self.ordered, 0.0))
-        # Two runs that ascend already: a stable sort merges them.
-        return np.sort(np.concatenate([-self.ordered[:split][::-1], self.ordered[split:]]), kind="stable")
+    def pairs(self) -> Float[np.ndarray, " pairs"]:
+        """Each pair once."""
+        return np.concatenate([row[i + 1 :] for i, row in enumerate(self.square)])
 
 
 _made: dict[int, dict[int, Cosines]] = {}
@@ -45,7 +39,10 @@ def cosines_of(points: Float[np.ndarray, "n d"], most: int) -> Cosines:
     found = _made[id(points)]
     if most not in found:
         rows, flags = directions(points, most)
-        square = np.clip(rows @ rows.T, -1.0, 1.0)
+        square = np.zeros((len(rows), len(rows)))
+        add_gram(square, rows.T)
+        mirror(square)
+        np.clip(square, -1.0, 1.0, out=square)
         np.fill_diagonal(square, np.inf)
         found[most] = Cosines(square, flags)
     return found[most]

@@ -46,7 +46,8 @@ class Coherence(Instrument):
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
         if self.sample:
             cosines = cosines_of(array, self.sample)
-            return {"coherence": Value(float(cosines.ordered_absolute[-1]), n=len(cosines.square), flags=cosines.flags)}
+            largest = float(max(cosines.pairs.max(), -cosines.pairs.min()))
+            return {"coherence": Value(largest, n=len(cosines.square), flags=cosines.flags)}
         rows, flags = directions(array, None)
         return {"coherence": Value(min(largest_overlap(rows), 1.0), n=len(rows), flags=flags)}
 

@@ -20,18 +20,21 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from gedanken.instruments.base import OF_DIRECTIONS, Curve, Instrument, KnownCase, NullBand, Reading, Value, Variable
 from gedanken.instruments.nulls import NORMAL_975, law_band
-from gedanken.instruments.points._pairs import MOST, cosines_of
+from gedanken.instruments.points._pairs import MOST, Cosines, cosines_of
 from gedanken.kinds import Kind
 from gedanken.status import Flag, Refusal
 
 TAILS = (0.001, 0.5, 0.999)
 """Levels of the asymmetry."""
 WEIGHTS = np.array([1.0, -2.0, 1.0])
+
+TILE = 64
+"""Rows of pairs handled together: a megabyte of 2,048."""
 
 LEAST = 10
 """Rows below which a quantile's error is no number."""
@@ -64,18 +67,17 @@ class CosineQuantile(Instrument):
         n, d, flags = len(cosines.square), array.shape[1], cosines.flags
         if n < LEAST:
             raise Refusal(Flag.too_small, f"{n} rows that are not zero, where {LEAST} are needed")
-        signed = _Pairs(cosines.square, cosines.ordered)
-        absolute = _Pairs(np.abs(cosines.square), cosines.ordered_absolute)
-        levels = np.array(self.levels)
-        thin = len(signed.ordered) * min(levels.min(), 1 - levels.max()) < 10
+        levels, edge = np.array(self.levels), float(cosines.pairs.mean() + 2 * cosines.pairs.std())
+        signed = _Statistic.of(cosines, np.positive, np.array([*self.levels, *TAILS]), edge)
+        absolute = _Statistic.of(cosines, np.abs, levels, edge)
+        thin = len(cosines.pairs) * min(levels.min(), 1 - levels.max()) < 10
         tail = flags + ((Flag.short_tail,) if thin else ())
-        edge = signed.ordered.mean() + 2 * signed.ordered.std()
         asymmetry, error = signed.combination(np.array(TAILS), WEIGHTS)
         return {
             "cosine_quantile": _curve(signed, levels, _signed_quantile, d, tail),
             "absolute_cosine_quantile": _curve(absolute, levels, _absolute_quantile, d, tail),
-            "cosine_exceedance": signed.share_above(edge, flags),
-            "absolute_cosine_exceedance": absolute.share_above(edge, flags),
+            "cosine_exceedance": signed.exceedance(flags),
+            "absolute_cosine_exceedance": absolute.exceedance(flags),
             "cosine_asymmetry": Value(asymmetry, error, n=n, flags=flags),
         }
 
@@ -107,45 +109,60 @@ class CosineQuantile(Instrument):
         yield KnownCase("copies of orthonormal rows", rows, expected, "5 % of the cosines are 1, the others are 0")
 
 
-class _Pairs:
-    """One symmetric statistic of all pairs: by row, and sorted. The diagonal is infinite: never below a quantile."""
+@dataclass(frozen=True)
+class _Statistic:
+    """A symmetric function of all pairs of n rows: its quantiles at some levels, what each row does to them, and each
+    row's share of pairs above a bound."""
 
-    def __init__(self, square: Float[np.ndarray, "n n"], ordered: Float[np.ndarray, " pairs"]):
-        self.square, self.ordered = square, ordered
+    levels: Float[np.ndarray, " k"]
+    quantiles: Float[np.ndarray, " k"]
+    influence: Float[np.ndarray, "k n"]
+    """2(p − F_i(q_p))/f(q_p), the density f from quantiles half-way to the nearer end."""
+    above: Float[np.ndarray, " n"]
 
-    def quantile(self, levels: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-        """Linear between order statistics (the pairs are sorted already)."""
-        place = levels * (len(self.ordered) - 1)
-        below = np.floor(place).astype(int)
-        above = np.minimum(below + 1, len(self.ordered) - 1)
-        return self.ordered[below] + (place - below) * (self.ordered[above] - self.ordered[below])
-
-    def influence(self, levels: Float[np.ndarray, " k"]) -> Float[np.ndarray, "k n"]:
-        """2(p − F_i(q_p))/f(q_p) by level and row, the density f from quantiles half-way to the nearer end."""
+    @classmethod
+    def of(cls, cosines: Cosines, change: np.ufunc, levels: Float[np.ndarray, " k"], bound: float) -> "_Statistic":
+        """Of `change` of the cosines."""
+        levels = np.unique(levels)
         step = np.minimum(levels, 1 - levels) / 2
-        inverse_density = (self.quantile(levels + step) - self.quantile(levels - step)) / (2 * step)
-        shares = np.array([np.count_nonzero(self.square <= q, axis=1) for q in self.quantile(levels)])
-        centred = shares / (len(self.square) - 1)
-        return 2 * (centred.mean(axis=1, keepdims=True) - centred) * inverse_density[:, None]
+        pairs, others = change(cosines.pairs), len(cosines.square) - 1
+        quantiles, low, high = np.quantile(
+            pairs, np.stack([levels, levels - step, levels + step]), overwrite_input=True
+        )
+        # The diagonal is infinite: never below a quantile, and once above a bound.
+        counts = _counts(cosines.square, change, [*quantiles, bound])
+        shares, inverse_density = counts[:-1] / others, (high - low) / (2 * step)
+        influence = 2 * (shares.mean(axis=1, keepdims=True) - shares) * inverse_density[:, None]
+        return cls(levels, quantiles, influence, 1 - counts[-1] / others)
 
     def combination(self, levels: Float[np.ndarray, " k"], weights: Float[np.ndarray, " k"]) -> tuple[float, float]:
         """A weighted sum of quantiles, and its standard error."""
-        influence = weights @ self.influence(levels)
-        return float(weights @ self.quantile(levels)), float(influence.std(ddof=1) / np.sqrt(len(influence)))
+        at = np.searchsorted(self.levels, levels)
+        influence = weights @ self.influence[at]
+        return float(weights @ self.quantiles[at]), float(influence.std(ddof=1) / np.sqrt(len(influence)))
 
-    def share_above(self, bound: float, flags: tuple[Flag, ...]) -> Value:
-        """Share of pairs above `bound`, with its standard error at fixed `bound`."""
-        n = len(self.square)
-        by_row = (np.count_nonzero(self.square > bound, axis=1) - 1) / (n - 1)
-        return Value(float(by_row.mean()), float(2 * by_row.std(ddof=1) / np.sqrt(n)), n=n, flags=flags)
+    def exceedance(self, flags: tuple[Flag, ...]) -> Value:
+        """Share of pairs above the bound, with its standard error at a fixed bound."""
+        n = len(self.above)
+        return Value(float(self.above.mean()), float(2 * self.above.std(ddof=1) / np.sqrt(n)), n=n, flags=flags)
 
 
-def _curve(pairs: _Pairs, levels: Float[np.ndarray, " k"], law, d: int, flags: tuple[Flag, ...]) -> Curve:
-    values = pairs.quantile(levels)
-    spare = NORMAL_975 * pairs.influence(levels).std(axis=1, ddof=1) / np.sqrt(len(pairs.square))
-    wobble = NORMAL_975 * np.sqrt(levels * (1 - levels) / len(pairs.ordered))
+def _counts(square: Float[np.ndarray, "n n"], change: np.ufunc, bounds: list[float]) -> Int[np.ndarray, "k n"]:
+    """How many entries of each row are at most each bound; a few rows at a time, which stay in the cache."""
+    found = np.empty((len(bounds), len(square)), int)
+    for start in range(0, len(square), TILE):
+        rows = change(square[start : start + TILE])
+        found[:, start : start + TILE] = [np.count_nonzero(rows <= bound, axis=1) for bound in bounds]
+    return found
+
+
+def _curve(found: _Statistic, levels: Float[np.ndarray, " k"], law, d: int, flags: tuple[Flag, ...]) -> Curve:
+    at, n = np.searchsorted(found.levels, levels), len(found.above)
+    values = found.quantiles[at]
+    spare = NORMAL_975 * found.influence[at].std(axis=1, ddof=1) / np.sqrt(n)
+    wobble = NORMAL_975 * np.sqrt(levels * (1 - levels) / (n * (n - 1) / 2))
     null_low, null_high = (law(np.clip(levels + side * wobble, 0, 1), d) for side in (-1, 1))
-    return Curve(levels, values, values - spare, values + spare, null_low, null_high, len(pairs.square), flags)
+    return Curve(levels, values, values - spare, values + spare, null_low, null_high, n, flags)
 
 
 def _absolute_quantile(levels: Float[np.ndarray, " k"], d: int) -> Float[np.ndarray, " k"]:

@@ -39,7 +39,10 @@ class Rows:
 
     def sums(self, values: Float[np.ndarray, "n *k"]) -> Float[np.ndarray, "groups *k"]:
         """Sums of `values` over the rows of each group."""
-        return np.add.reduceat(values, np.searchsorted(self.group, np.arange(self.groups)), axis=0)
+        starts = np.searchsorted(self.group, np.arange(self.groups))
+        if values.ndim == 1:
+            return np.add.reduceat(values, starts)
+        return np.array([part.sum(axis=0) for part in np.split(values, starts[1:])])
 
     @property
     def sizes(self) -> Int[np.ndarray, " groups"]:

@@ -14,7 +14,7 @@ _TOLD = f"{json.dumps(KINDS_OF_NULLS)}[replace(datum.label, /[0-9]+$/, '')]"
 KINDS = ["raw", "massive alone", "without 16 coordinates", "standardised"]
 
 
-def chart() -> alt.LayerChart:
+def chart(null_runs: bool = True) -> alt.LayerChart:
     base = alt.Chart(ROWS).encode(
         alt.X("x:Q", title="relative depth [state / layers]", scale=alt.Scale(domain=[0, 1], nice=False))
     )
@@ -28,13 +28,17 @@ def chart() -> alt.LayerChart:
         scale=alt.Scale(domain=list(KINDS_OF_NULLS.values()), range=[[1, 0], [6, 3], [2, 2]]),
         legend=alt.Legend(orient="bottom", title=None, symbolType="stroke", symbolStrokeWidth=2, columns=2),
     )
+    of_nulls = (
+        nulls.transform_filter("datum.kind == 'raw'")
+        .transform_calculate(told=_TOLD)
+        .mark_line(style="null-line")
+        .encode(value, dash, detail="label:N", tooltip=tooltip("label:N:null run", "x:Q:depth", "y:Q:sparsity"))
+    )
     return alt.layer(
         own.transform_filter("datum.kind == 'random directions'").mark_line(style="mark-rule", opacity=0.5).encode(
             value, tooltip=tooltip("kind:N", "y:Q:sparsity")
         ),
-        nulls.transform_filter("datum.kind == 'raw'").transform_calculate(told=_TOLD).mark_line(style="null-line").encode(
-            value, dash, detail="label:N", tooltip=tooltip("label:N:null run", "x:Q:depth", "y:Q:sparsity")
-        ),
+        *([of_nulls] if null_runs else []),
         measured.mark_area(opacity=0.2).encode(alt.Y("low:Q"), alt.Y2("high:Q"), colour),
         measured.mark_line(strokeWidth=2).encode(value, colour),
         measured.mark_point(filled=True, size=26, opacity=1).encode(
@@ -45,6 +49,8 @@ def chart() -> alt.LayerChart:
 
 
 def panel(data: Data) -> Panel:
+    shown = of_pictures(data, "sparsity_parts")
+    labels = set(data.pictures.filter(data.pictures["quantity"].is_in(shown))["label"])
     return Panel(
         id="sparsity_parts",
         title="What sparsity is made of",
@@ -52,8 +58,8 @@ def panel(data: Data) -> Panel:
         caveat="Where the line of the massive coordinates follows the raw one, sparsity says nothing that they do not.",
         references=("alpay2026latent", "sun2024massive"),
         table="pictures",
-        charts=({"linear": chart().to_dict()},),
-        quantities=of_pictures(data, "sparsity_parts"),
+        charts=({"linear": chart(labels > {"measured"}).to_dict()},),
+        quantities=shown,
         controls=(),
         legend="Bands: 95 % over groups of prompts. Level line: random directions. Grey: raw sparsity of null runs.",
     )

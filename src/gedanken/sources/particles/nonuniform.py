@@ -10,8 +10,8 @@ from jaxtyping import Complex, Float
 
 AVAILABLE = find_spec("finufft") is not None
 ORDERS, TOKENS = 256, 10_000
-"""Beyond so many orders (β ≈ 1,000), from so many tokens on, it is the faster way; with a thousand tokens it is slower up to
-K = 5,000. Measured by benchmarks/particle_velocity.py."""
+"""Beyond so many orders (β ≈ 1,000), from so many tokens on, it is the faster way; with a thousand tokens it is the slower
+one at all orders tried (K ≤ 575). Measured by benchmarks/particle_velocity.py."""
 ACCURACY = 1e-15
 """Asked for, relative to the sum of masses: rounding is all that is left."""
 

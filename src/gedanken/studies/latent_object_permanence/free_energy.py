@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
+from scipy.stats import rankdata, spearmanr
 
 from gedanken.analysis.depth.locate import LEVEL
 from gedanken.analysis.depth.series import Series
@@ -13,6 +13,7 @@ from gedanken.studies.base import Claim, Judgement, Verdict, not_testable
 from gedanken.studies.latent_object_permanence.comparisons import (
     corrected,
     exceeding,
+    interval,
     lost_to,
     needed_nulls,
     told,
@@ -99,10 +100,10 @@ def _said(model: Model) -> str:
         found = model.heads.get(name)
         if isinstance(found, Refusal) or found is None:
             continue
-        rho = correlation(found)
+        chance = spearmanr(np.arange(len(found.values)), found.values).pvalue
         ends = f"{found.values[0]:.2f} → {found.values[-1]:.2f}"
-        told.append(f"{name} {ends}, ρ = {rho[0]:.2f} ({rho[1]:.2f} to {rho[2]:.2f})")
-    return f"{'; '.join(told)}. A vector added to all keys moves F* + ln n, and not the centred one."
+        told.append(f"{name} {ends}, ρ = {interval(correlation(found))}, in random order p = {chance:.2g}")
+    return f"{'; '.join(told)}. A vector added to all keys moves F* + ln n, and not the centred one.".replace("-", "−")
 
 
 CLAIM = Claim(

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
 
+from gedanken.experiment.alarms import replay
 from gedanken.measurements.store import Lab
-from gedanken.monitor.replay import replay
 
 PLANTED = ("rate-jump", "frozen-layer", "rank-one")
 OF_THE_LOSS = "divergence"

@@ -78,8 +78,8 @@ def _judgement(
     known = np.isfinite(outside.value)
     said = f"{outside.value:.0%}" if known else "an unknown share (keys were not swapped)"
     return Judgement(
-        verdict, f"In {said} of {heads} heads the query turns the mean key otherwise than it would both an isotropic twin's and "
-        f"that of another prompt; {inside.value:.0%} are inside the twin's band.{twins}{few}",
+        verdict, f"In {said} of a model's heads ({heads} in all) the query turns the mean key otherwise than it would both an "
+        f"isotropic twin's and that of another prompt; {inside.value:.0%} are inside the twin's band.{twins}{few}",
         reason, "share of heads outside both bands [1]", outside.value if known else None, *limits, len(found),
         "isotropic twin (Holm); keys of other prompts" + ("; random weights" if random else ""),
     )  # fmt: skip

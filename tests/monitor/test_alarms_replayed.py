@@ -3,7 +3,7 @@
 import torch
 
 import gedanken as gd
-from gedanken.monitor.replay import replay
+from gedanken.experiment.alarms import replay
 
 
 def test_a_replay_raises_the_same_alarms(models, small, tmp_path):

@@ -19,9 +19,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
+
 from gedanken.instruments.spectrum.rank_exponent import RankExponent
 from gedanken.instruments.spectrum.spectral_norm import SpectralNorm
 from gedanken.instruments.spectrum.stable_rank import StableRank
+from gedanken.measurements.store import Lab
 from gedanken.sources.base import Snapshot
 from gedanken.status import Flag
 
@@ -40,7 +43,7 @@ UNMOVED = 0.05
 LATE = 0.2
 """Share of training after which a layer that has not moved is dead."""
 LARGEST, HISTORY = 3.0, 20
-"""A spike's change of growth over the largest of those before it, and how many of these must be known.
+"""A spike's change of growth over the largest of those before it, and the snapshots that must be known: 18 such changes.
 
 The change of growth, because growth itself has a trend: it rises with the learning rate and falls when the front has passed,
 and against its own past every rise is a spike (73 of them in a healthy run of 60 snapshots). Three times the largest of 20
@@ -142,7 +145,7 @@ class Watch:
         if before is None:
             return
         change, known = past.growth - before, past.changes
-        if len(known) == HISTORY:
+        if len(known) >= HISTORY - 2:
             limit = max(LARGEST * max(known), MOVED)
             grown, earlier = (100 * math.expm1(x) for x in (past.growth, before))
             said = f"The largest singular value of {site} grew by {grown:.1f} % at once, after {earlier:.1f} %."
@@ -179,6 +182,25 @@ class Watch:
             yield {
                 "site": site, "alarm": alarm, "variable": variable, "value": value, "limit": limit, "sentence": sentence
             }  # fmt: skip
+
+
+def replay(lab: Lab, run: str, steps: int | None = None) -> list[dict[str, Any]]:
+    """The alarms of a run that a lab holds, by the definitions of today, whichever were in force when it was measured.
+
+    Rows of the table `alarms`, in the order of steps. steps: the length of the training (see `Watch`).
+    """
+    mine, watch = pl.col("run") == run, Watch(steps)
+    tables = {
+        "measurements": lab.measurements.filter(mine, pl.col("variable").is_in(READ)),
+        "nulls": lab.nulls.filter(mine, pl.col("variable").is_in(READ)),
+        "sites": lab.sites.filter(mine),
+    }
+    by_step = {name: frame.collect().partition_by("step", as_dict=True) for name, frame in tables.items()}
+    found = []
+    for step, loss in lab.steps.filter(mine).select("step", "loss").sort("step").collect().iter_rows():
+        rows = {name: parts[step,].to_dicts() if (step,) in parts else [] for name, parts in by_step.items()}
+        found += watch.alarms(Snapshot(run, None, "", step, loss=loss), rows)
+    return found
 
 
 def told(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
