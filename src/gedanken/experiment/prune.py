@@ -37,7 +37,8 @@ RULES = {
     "frobenius_norm": "lowest norm",
     "block_influence": "lowest 1 − cos of a block's input and output",
     "angle": "the stretch of blocks whose input and output are nearest",
-    "greedy": "one after another, the block whose removal costs least on the first half of the text",
+    "greedy": "one after another, the block whose removal costs least on the first half of the text (of the best eight on a "
+    "quarter of it)",
     "last": "the last layers (not protected)",
     "last_protected": "the layers before the last",
     "first": "the layers after the first",

@@ -246,17 +246,19 @@ class Monitor:
     # what becomes of it
 
     def _land(self) -> list[dict[str, Any]]:
-        """Take in what has been measured: queue it for writing, tell the trackers, and raise alarms."""
-        alarms = []
-        while self._flying:
-            flight = self._flying.popleft()
-            rows = flight.rows()
-            self._writer.write(lambda task=flight.task, rows=rows: self._write(task, rows))
+        """Take in what has been measured: raise alarms, queue it for writing, tell the trackers.
+
+        Writing begins when all is measured, so that it never takes a core from the longest of steps.
+        """
+        landed = [(flight.task, flight.rows()) for flight in self._flying]
+        self._flying.clear()
+        own = [(task.snapshot, rows) for task, rows in landed if task.snapshot.run == self.run]
+        alarms = [alarm for snapshot, rows in own for alarm in self.watch.alarms(snapshot, rows)]
+        for task, rows in landed:
+            self._writer.write(lambda task=task, rows=rows: self._write(task, rows))
             for sink in self.sinks:
-                step, values = flight.task.snapshot.step, _flat(rows, flight.task.snapshot.run, self.run)
+                step, values = task.snapshot.step, _flat(rows, task.snapshot.run, self.run)
                 self._writer.tell(lambda sink=sink, step=step, values=values: sink(step, values))
-            if flight.task.snapshot.run == self.run:
-                alarms += self.watch.alarms(flight.task.snapshot, rows)
         if alarms:
             for line in told(alarms):
                 LOG.warning(line)

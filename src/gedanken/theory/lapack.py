@@ -56,7 +56,7 @@ def mirror(gram: Float[np.ndarray, "d d"]) -> None:
     """Copy the upper triangle into the lower one, in place, by tiles: without index arrays of its size."""
     for start in range(0, len(gram), PANEL):
         stop = start + PANEL
-        gram[start:stop, :start] = gram[:start, start:stop].T
+        gram[stop:, start:stop] = gram[start:stop, stop:].T
         diagonal = np.triu(gram[start:stop, start:stop])
         gram[start:stop, start:stop] = diagonal + np.triu(diagonal, 1).T
 

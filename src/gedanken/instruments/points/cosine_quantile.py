@@ -28,6 +28,7 @@ from gedanken.instruments.nulls import NORMAL_975, law_band
 from gedanken.instruments.points._pairs import MOST, Cosines, cosines_of
 from gedanken.kinds import Kind
 from gedanken.status import Flag, Refusal
+from gedanken.theory.quantiles import quantiles
 
 TAILS = (0.001, 0.5, 0.999)
 """Levels of the asymmetry."""
@@ -126,14 +127,12 @@ class _Statistic:
         levels = np.unique(levels)
         step = np.minimum(levels, 1 - levels) / 2
         pairs, others = change(cosines.pairs), len(cosines.square) - 1
-        quantiles, low, high = np.quantile(
-            pairs, np.stack([levels, levels - step, levels + step]), overwrite_input=True
-        )
+        found, low, high = quantiles(pairs, np.concatenate([levels, levels - step, levels + step])).reshape(3, -1)
         # The diagonal is infinite: never below a quantile, and once above a bound.
-        counts = _counts(cosines.square, change, [*quantiles, bound])
+        counts = _counts(cosines.square, change, [*found, bound])
         shares, inverse_density = counts[:-1] / others, (high - low) / (2 * step)
         influence = 2 * (shares.mean(axis=1, keepdims=True) - shares) * inverse_density[:, None]
-        return cls(levels, quantiles, influence, 1 - counts[-1] / others)
+        return cls(levels, found, influence, 1 - counts[-1] / others)
 
     def combination(self, levels: Float[np.ndarray, " k"], weights: Float[np.ndarray, " k"]) -> tuple[float, float]:
         """A weighted sum of quantiles, and its standard error."""
@@ -152,7 +151,7 @@ def _counts(square: Float[np.ndarray, "n n"], change: np.ufunc, bounds: list[flo
     found = np.empty((len(bounds), len(square)), int)
     for start in range(0, len(square), TILE):
         rows = change(square[start : start + TILE])
-        found[:, start : start + TILE] = [np.count_nonzero(rows <= bound, axis=1) for bound in bounds]
+        found[:, start : start + TILE] = [[np.count_nonzero(row) for row in rows <= bound] for bound in bounds]
     return found
 
 

@@ -1,5 +1,7 @@
 """The coordinates in which a token's sparsity is taken, fitted on the first half of the text."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -22,8 +24,14 @@ def fitted(stream: Stream, scale: float) -> tuple[Float[np.ndarray, " d"], Float
     return mean, stream.fit.second / scale / scale / n - np.outer(mean, mean)
 
 
-def standardised(stream: Stream, points: Float[np.ndarray, "n d"], scale: float) -> Float[np.ndarray, "n k"]:
-    """(h − μ)/σ by coordinate; coordinates that did not vary are left out. Raises Refusal if fewer than two did."""
+Change = Callable[[Float[np.ndarray, "n d"]], Float[np.ndarray, "n k"]]
+
+
+def standardised(stream: Stream, scale: float) -> tuple[Change, int]:
+    """(h − μ)/σ by coordinate, and how many there are; coordinates that did not vary are left out.
+
+    Raises Refusal if fewer than two did.
+    """
     mean, covariance = fitted(stream, scale)
     variance = np.diagonal(covariance)
     # Σx²/n − μ² is known to a rounding of μ².
@@ -31,11 +39,11 @@ def standardised(stream: Stream, points: Float[np.ndarray, "n d"], scale: float)
     if np.count_nonzero(varying) < 2:
         raise Refusal(Flag.constant, "fewer than two coordinates vary")
     scale = 1 / np.sqrt(variance[varying])
-    return ((points if varying.all() else points[:, varying]) - mean[varying]) * scale
+    return lambda points: (points[:, varying] - mean[varying]) * scale, len(scale)
 
 
-def whitened(stream: Stream, points: Float[np.ndarray, "n d"], scale: float) -> Float[np.ndarray, "n k"]:
-    """Rows in the eigenbasis of the fitted covariance, each direction at unit variance.
+def whitened(stream: Stream, scale: float) -> tuple[Change, int]:
+    """Rows in the eigenbasis of the fitted covariance, each direction at unit variance, and how many directions.
 
     Raises Refusal if fewer than two directions stand, or the fitted rows are fewer than ten for each.
     """
@@ -44,7 +52,8 @@ def whitened(stream: Stream, points: Float[np.ndarray, "n d"], scale: float) -> 
     kept = directions(values)
     if stream.fit.n < ROWS_PER_DIRECTION * np.count_nonzero(kept):
         raise Refusal(Flag.too_small, f"{stream.fit.n} rows to whiten {np.count_nonzero(kept)} directions")
-    return ((points - mean) @ vectors[:, kept]) / np.sqrt(values[kept])
+    vectors = vectors[:, kept] / np.sqrt(values[kept])
+    return lambda points: (points - mean) @ vectors, vectors.shape[1]
 
 
 def directions(values: Float[np.ndarray, " d"]):

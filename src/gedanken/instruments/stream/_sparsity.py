@@ -1,5 +1,6 @@
 """Ω of every token of a stream, in one of several bases."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,9 @@ MOST_REMOVED = 16
 
 SMALLEST_SQUARE = 1e-280
 """Below, ‖h‖² has lost digits; entries are at most 1."""
+
+BLOCK_ENTRIES = 2**17
+"""Entries handled at a time: a megabyte."""
 
 BASES = ("coordinates", "standardised", "whitened")
 
@@ -47,10 +51,9 @@ def _sparsity(stream: Stream, basis: Basis) -> tuple[Rows, Float[np.ndarray, " n
     if basis.basis == "coordinates":
         length, square, d = _lengths(stream, basis)
     else:
-        change = _bases.standardised if basis.basis == "standardised" else _bases.whitened
-        points = change(stream, rows.points, rows.scale)
-        square, d = np.einsum("ij,ij->i", points, points), points.shape[1]
-        length = np.abs(points, out=points).sum(axis=1)
+        fitted = _bases.standardised if basis.basis == "standardised" else _bases.whitened
+        change, d = fitted(stream, rows.scale)
+        length, square = _sums(rows.points, change)
     alive = length > 0
     if not alive.all():
         rows, length, square = _without(rows, alive), length[alive], square[alive]
@@ -68,24 +71,34 @@ def _lengths(stream: Stream, basis: Basis) -> tuple[np.ndarray, np.ndarray, int]
     """
     d, points = stream.dimension, rows_of(stream, first=basis.first).points
     if not basis.removed:
-        return np.abs(points).sum(axis=1), np.einsum("ij,ij->i", points, points), d
+        return *_sums(points), d
     top = _bases.massive(stream, basis.removed)
     most = shared(stream, ("massive", basis.first), lambda: _bases.massive(stream, min(MOST_REMOVED, d - 2)))
     if len(top) > len(most):
-        points = np.delete(points, top, axis=1)
-        return np.abs(points).sum(axis=1), np.einsum("ij,ij->i", points, points), d - len(top)
+        return *_sums(points, lambda rows: np.delete(rows, top, axis=1)), d - len(top)
     length, square = shared(stream, ("lengths", basis.first), lambda: _by_removal(stream, basis.first, most))
     return length[:, len(top)], square[:, len(top)], d - len(top)
 
 
 def _by_removal(stream: Stream, first: bool, most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points = rows_of(stream, first=first).points
-    rest = np.delete(points, most, axis=1)
+    rest = _sums(points, lambda rows: np.delete(rows, most, axis=1))
     out = np.abs(points[:, most])
     return tuple(
         np.cumsum(np.column_stack([base, parts[:, ::-1]]), axis=1)[:, ::-1]
-        for base, parts in ((np.abs(rest).sum(axis=1), out), (np.einsum("ij,ij->i", rest, rest), out**2))
+        for base, parts in zip(rest, (out, out**2), strict=True)
     )
+
+
+def _sums(
+    points: Float[np.ndarray, "n d"], change: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> Float[np.ndarray, "2 n"]:
+    """‖h‖₁ and ‖h‖₂² of each changed row; a few rows at a time, which stay in the cache."""
+    found, step = np.empty((2, len(points))), max(1, BLOCK_ENTRIES // points.shape[1])
+    for start in range(0, len(points), step):
+        rows = change(points[start : start + step])
+        found[:, start : start + step] = np.abs(rows).sum(axis=1), np.einsum("ij,ij->i", rows, rows)
+    return found
 
 
 def dimension(stream: Stream, basis: Basis) -> int:

@@ -48,8 +48,9 @@ class AnisotropyAcrossPrompts(Instrument):
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
         rows = rows_of(array)
-        points = rows.points / np.abs(rows.points).max(axis=1, keepdims=True)
-        rows = replace(rows, points=points / np.linalg.norm(points, axis=1, keepdims=True))
+        points = rows.points / np.maximum(rows.points.max(axis=1), -rows.points.min(axis=1))[:, None]
+        points /= np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
+        rows = replace(rows, points=points)
         prompts = parts(rows.points, rows.prompt)
         if len(prompts) < 2:
             raise Refusal(Flag.too_small, "one prompt has no pairs across prompts")
