@@ -6,8 +6,8 @@ Arms take turns in blocks of 100 steps of one run, so that a slow minute of the 
     all       gradients and ΔW every 100 steps as well        at most 5 %
     unwritten as `all`, with nothing written                  p99 step time of `all` at most 1 % above
 The p99 comes with the 95 % interval of resampled blocks: one step in a hundred is measured in full, so a narrow interval
-needs many rounds. `inside` is the time within the monitor's calls over that of the bare steps; `wall` compares whole blocks, and so
-counts what writing in the background takes from training.
+needs many rounds. `inside` is the time within the monitor's calls over that of the bare steps; `wall` compares whole
+blocks, and so counts what writing in the background takes from training.
 
     python benchmarks/monitor_cost.py [ROUNDS]
 """

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from gedanken.analysis.depth.locate import locate
-from gedanken.analysis.depth.series import of_lab
+from gedanken.analysis.depth.series import Excerpt, of_lab
 from gedanken.status import Refusal
 from gedanken.theory import hoyer
 
@@ -50,13 +50,15 @@ def pictures(lab, runs: list[str]) -> pl.DataFrame:
     for run in runs:
         for name in [run, *(other for other, of in null_of.items() if of == run)]:
             label = "measured" if name == run else name.rpartition("~")[2]
-            parts = [{"run": run, "label": label} | row for row in _parts(lab, name, settings)]
+            excerpt = Excerpt.of(lab, name, _VARIABLES)
+            parts = [{"run": run, "label": label} | row for row in _parts(excerpt, name, settings)]
             rows += parts if any(row["kind"] == "raw" for row in parts) else []
-            rows += [{"run": run, "label": label} | row for row in _places(lab, name, settings)]
+            rows += [{"run": run, "label": label} | row for row in _places(excerpt, name, settings)]
     return pl.DataFrame(rows, schema=_COLUMNS)
 
 
 _INSTRUMENTS = ("hoyer_sparsity", "massive_coordinates", "covariance_participation_ratio", "covariance_spectrum")
+_VARIABLES = sorted({variable for variable, _ in (SPARSITY | PLACED).values()})
 
 
 def _series(lab, run: str, variable: str, fields: dict, settings: list[dict], change=None):

@@ -4,7 +4,7 @@ State s = 0 is what enters the first block, state s = l + 1 what leaves block l;
 between the states l and l + 1 happens in block l, at (l + ½)/L.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,22 @@ def from_errors(
     return Series(name, values, values + errors * rng.standard_normal((count, len(values))), joint=False)
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """What `of_lab` and `of_heads` read of a lab, of one run and some variables, in memory: tables are read once."""
+
+    sites: pl.LazyFrame
+    measurements: pl.LazyFrame
+    curves: pl.LazyFrame
+
+    @classmethod
+    def of(cls, lab, run: str, variables: Collection[str]) -> "Excerpt":
+        mine, names = pl.col("run") == run, [*variables, *(name + LEFT_OUT for name in variables)]
+        sites = lab.sites.filter(mine, pl.col("part").is_in(("resid_pre", "resid_post", "attention_pattern")))
+        found = (frame.filter(mine, pl.col("variable").is_in(names)) for frame in (lab.measurements, lab.curves))
+        return cls(*(frame.lazy() for frame in pl.collect_all([sites, *found])))
+
+
 def of_lab(
     lab,
     run: str,
@@ -83,7 +99,8 @@ def of_lab(
 ) -> Series:
     """The series of a variable at `resid_pre` of block 0 and `resid_post` of all, from a lab; `change` (np.log) first.
 
-    Resampled by groups of prompts where the lab holds them, else by standard errors. `errors_of` names a series whose
+    `lab`: a Lab, or an Excerpt of it where several series are read. Resampled by groups of prompts where the lab holds
+    them, else by standard errors. `errors_of` names a series whose
     deviations, times a factor, serve a variable that has no error of its own. Raises Refusal(too_small) if a
     state is missing or refused, or has no error at all.
     """

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from gedanken.instruments.stream._prompts import Rows, rows_of, shared
+from gedanken.instruments.stream._prompts import MOST_GROUPS, Rows, rows_of, shared
 from gedanken.kinds import Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory.lapack import add_gram, mirror
@@ -32,6 +32,31 @@ def second_moment(stream: Stream, centring: str, least: int = 2) -> "SecondMomen
     rows = rows_of(stream, least=least)
     make = {"centred": _centred, "uncentred": _uncentred, "correlation": _standardised}[centring]
     return shared(stream, ("second_moment", centring), lambda: make(stream, rows))
+
+
+def differences(stream: Stream, centring: str) -> "SecondMoment":
+    """Of (x − y)/√2 of tokens at the same place in two prompts, each pair of prompts a cluster; about no mean.
+
+    Prompt i goes with the one half the text further on, so that neighbours in the text never meet and pairs are the same
+    at every place. Correlations take the coordinates and the scales of all rows. Raises Refusal(too_small) under four
+    prompts, and as `second_moment`.
+    """
+    return shared(stream, ("differences", centring), lambda: _differences(stream, centring))
+
+
+def _differences(stream: Stream, centring: str) -> "SecondMoment":
+    centred = second_moment(stream, "centred").rows
+    if centring == "correlation":
+        return _Standardised.of(differences(stream, "centred"), *_varying(centred.points))
+    prompts = parts(centred.points, centred.prompt)
+    count = len(prompts) // 2
+    if count < 2:
+        raise Refusal(Flag.too_small, f"{len(prompts)} prompts, where four are needed")
+    made = [a[: len(b)] - b[: len(a)] for a, b in zip(prompts[:count], prompts[-count:], strict=True)]
+    points, label = np.concatenate(made), np.repeat(np.arange(count), [len(part) for part in made])
+    points /= np.sqrt(2)
+    groups = min(count, MOST_GROUPS)
+    return SecondMoment(replace(centred, points=points, prompt=label, group=label * groups // count, groups=groups))
 
 
 @dataclass(frozen=True)
@@ -169,16 +194,17 @@ class _Uncentred(SecondMoment):
 
     @cached_property
     def own(self) -> Float[np.ndarray, " groups"]:
+        if len(self.rows.prompt_starts) == self.rows.groups:
+            return self.own_of_prompts
         return self._shifted(self.centred.own, self.rows.group)
 
     def _shifted(self, own: Float[np.ndarray, " k"], label: Int[np.ndarray, " n"]) -> Float[np.ndarray, " k"]:
         """‖M_g + tμᵀ + μtᵀ + nμμᵀ‖², t and n sum and number of the c in g."""
-        points, starts = self.centred.rows.points, np.flatnonzero(np.diff(label, prepend=-1))
-        sizes = np.diff([*starts, len(label)])
-        total, along = np.add.reduceat(points, starts, axis=0), points @ self.mean
+        stretches = parts(self.centred.rows.points, label)
+        sizes, total = np.array([len(part) for part in stretches]), np.array([part.sum(axis=0) for part in stretches])
         square, cross = self.mean @ self.mean, total @ self.mean
-        own_mean = np.add.reduceat(along**2, starts)
-        own_total = np.add.reduceat(along * np.einsum("ij,ij->i", points, np.repeat(total, sizes, axis=0)), starts)
+        turned = np.array([(part @ self.mean) @ part for part in stretches])  # M_g μ
+        own_mean, own_total = turned @ self.mean, np.einsum("ij,ij->i", turned, total)
         linear = 2 * np.einsum("ij,ij->i", total, total) * square + 2 * cross**2 + 4 * own_total
         return own + linear + (sizes * square) ** 2 + 2 * sizes * own_mean + 4 * sizes * cross * square
 
@@ -188,6 +214,19 @@ class _Standardised(SecondMoment):
     """Of centred rows with coordinates scaled, from the second moment of the unscaled ones."""
 
     given: Float[np.ndarray, "d d"]
+
+    @classmethod
+    def of(
+        cls, moment: SecondMoment, deviation: Float[np.ndarray, " d"], varying: Bool[np.ndarray, " d"]
+    ) -> "_Standardised":
+        """Each varying coordinate divided by its `deviation`, the others left out (flag `constant_coordinates`)."""
+        rows, matrix, scale = moment.rows, moment.matrix, 1 / deviation[varying]
+        if varying.all():
+            points = rows.points * scale
+        else:
+            points, matrix = rows.points[:, varying] * scale, matrix[np.ix_(varying, varying)]
+            rows = replace(rows, flags=(*rows.flags, Flag.constant_coordinates))
+        return cls(replace(rows, points=points), matrix * scale * scale[:, None])
 
     @cached_property
     def matrix(self) -> Float[np.ndarray, "d d"]:
@@ -209,14 +248,7 @@ def _uncentred(stream: Stream, rows: Rows) -> SecondMoment:
 
 def _standardised(stream: Stream, rows: Rows) -> SecondMoment:
     centred = second_moment(stream, "centred")
-    deviation, varying = _varying(centred.rows.points)
-    scale = 1 / deviation[varying]
-    if varying.all():
-        points, matrix = centred.rows.points * scale, centred.matrix * scale
-    else:
-        rows = replace(rows, flags=(*rows.flags, Flag.constant_coordinates))
-        points, matrix = centred.rows.points[:, varying] * scale, centred.matrix[np.ix_(varying, varying)] * scale
-    return _Standardised(replace(rows, points=points), scale[:, None] * matrix)
+    return _Standardised.of(centred, *_varying(centred.rows.points))
 
 
 def _varying(points: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " d"], np.ndarray]:

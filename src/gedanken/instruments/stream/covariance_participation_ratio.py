@@ -19,15 +19,15 @@ Reference. Unknown mean [@himeno2014estimations, eq. 2.2]; bias of the plug-in v
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from gedanken.instruments.base import Instrument, KnownCase, Reading, Symmetry, Value, Variable
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import MOST_GROUPS, OF_COORDINATES, Rows, valued
-from gedanken.instruments.stream._second_moment import CENTRINGS, SecondMoment, parts, second_moment
+from gedanken.instruments.stream._prompts import OF_COORDINATES, Rows, valued
+from gedanken.instruments.stream._second_moment import CENTRINGS, SecondMoment, differences, second_moment
 from gedanken.instruments.stream_nulls import STREAM_PERMUTATION
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
@@ -51,6 +51,7 @@ class CovarianceParticipationRatio(Instrument):
     symmetries = OF_COORDINATES | {Symmetry.scale}
     exchangeable = "prompt"
     data_null = STREAM_PERMUTATION
+    version = 2
 
     def __post_init__(self):
         if self.centring not in CENTRINGS:
@@ -62,15 +63,21 @@ class CovarianceParticipationRatio(Instrument):
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
         moment = second_moment(array, self.centring, least=4)
-        rows = moment.rows
         known_mean = self.centring == "uncentred"
-        pairs = rows if known_mean else _differences(rows, rng)
+        traces = _single(moment) if known_mean else _about_mean(moment)
         return {
-            "covariance_participation_ratio": _ratio(_single(moment) if known_mean else _about_mean(moment), rows),
-            "covariance_participation_ratio_across_prompts": pairs
-            if isinstance(pairs, Refusal)
-            else _ratio(_across(moment if known_mean else SecondMoment(pairs)), pairs),
+            "covariance_participation_ratio": _ratio(traces, moment.rows),
+            "covariance_participation_ratio_across_prompts": _ratio(_across(moment), moment.rows)
+            if known_mean
+            else self._of_differences(array),
         }
+
+    def _of_differences(self, array: Stream) -> Value | Refusal:
+        try:
+            pairs = differences(array, self.centring)
+        except Refusal as refusal:
+            return refusal
+        return _ratio(_across(pairs), pairs.rows)
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         d, n = 60, 2000
@@ -83,19 +90,6 @@ class CovarianceParticipationRatio(Instrument):
             rows += 5.0
         expected = dict.fromkeys((v.name for v in self.variables), (exact, 4 * spread * exact))
         yield KnownCase("2,000 normal rows", stream_of(rows), expected, "four standard errors of tr Σ²")
-
-
-def _differences(rows: Rows, rng: np.random.Generator) -> Rows | Refusal:
-    """(x − y)/√2 of tokens at the same place in two prompts, prompts paired at random; each pair a cluster."""
-    prompts = parts(rows.points, rows.prompt)
-    order = rng.permutation(len(prompts))
-    pairs = [(prompts[i], prompts[j]) for i, j in zip(order[0::2], order[1::2], strict=False)]
-    if len(pairs) < 2:
-        return Refusal(Flag.too_small, f"{len(prompts)} prompts, where four are needed")
-    made = [(a[: len(b)] - b[: len(a)]) / np.sqrt(2) for a, b in pairs]
-    label = np.repeat(np.arange(len(made)), [len(part) for part in made])
-    groups = min(len(made), MOST_GROUPS)
-    return replace(rows, points=np.concatenate(made), prompt=label, group=label * groups // len(made), groups=groups)
 
 
 def _about_mean(moment: SecondMoment) -> participation.Traces:

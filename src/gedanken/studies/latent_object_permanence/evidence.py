@@ -12,7 +12,7 @@ import polars as pl
 
 from gedanken.analysis.depth.locate import Located, locate
 from gedanken.analysis.depth.rule import Judged, judge
-from gedanken.analysis.depth.series import Series, of_heads, of_lab
+from gedanken.analysis.depth.series import Excerpt, Series, of_heads, of_lab
 from gedanken.status import Failure, Refusal
 from gedanken.studies.latent_object_permanence import controls
 from gedanken.theory import hoyer
@@ -208,9 +208,10 @@ def _model(lab, run: str, nulls: list[str], rows: dict[str, dict]) -> Model:
 
 def _heads(lab, run: str) -> dict[str, Series | Refusal]:
     found: dict[str, Series | Refusal] = {}
+    excerpt = Excerpt.of(lab, run, [variable for _, variable in OF_HEADS.values()])
     for name, (instrument, variable) in OF_HEADS.items():
         try:
-            found[name] = of_heads(lab, run, variable, _setting(instrument, {}), np.random.default_rng(0))
+            found[name] = of_heads(excerpt, run, variable, _setting(instrument, {}), np.random.default_rng(0))
         except Refusal as refusal:
             found[name] = refusal
     return found
@@ -231,9 +232,10 @@ def _profiles(lab, run: str, dimension: int) -> dict[str, Profile | Refusal]:
     if dimension < 256:
         chosen["tail share"] = ("covariance_spectrum", "tail_share_tenth", {}, "")
     found: dict[str, Profile | Refusal] = {}
+    excerpt = Excerpt.of(lab, run, {source[1] for source in chosen.values()})
     for name, source in chosen.items():
         whole = found.get(name.removesuffix(HALF)) if name.endswith(HALF) else None
-        found[name] = _profile(lab, run, name, source, dimension, whole)
+        found[name] = _profile(excerpt, run, name, source, dimension, whole)
     return found
 
 
