@@ -6,6 +6,7 @@ import pytest
 from gedanken.instruments.base import Curve, Value
 from gedanken.instruments.stream._known import stream_of
 from gedanken.instruments.stream._prompts import MOST_GROUPS, rows_of
+from gedanken.instruments.stream._second_moment import differences, quadratic
 from gedanken.instruments.stream.covariance_participation_ratio import CovarianceParticipationRatio
 from gedanken.instruments.stream.covariance_spectrum import CovarianceSpectrum
 from gedanken.instruments.stream.hoyer_sparsity import HoyerSparsity
@@ -58,6 +59,43 @@ def test_left_out_values_are_those_without_the_group(stream, instrument, names):
         for name in names:
             # What a group changes is a sum of float32 products, 6e-8 each and all positive.
             assert reading[name].left_out[group] == pytest.approx(again[name].value, rel=1e-6), name
+
+
+def test_pairs_of_prompts_are_left_out_together(stream):
+    """Prompt i is paired with i + 10 of 20; the other pairs stay as they are without these two."""
+    name = "covariance_participation_ratio_across_prompts"
+    reading = CovarianceParticipationRatio().measure(stream, RNG)[name]
+    assert len(reading.left_out) == 10
+    for pair in (0, 4, 9):
+        again = CovarianceParticipationRatio().measure(without(without(stream, pair + 10), pair), RNG)[name]
+        # As above.
+        assert reading.left_out[pair] == pytest.approx(again.value, rel=1e-6)
+
+
+def test_differences_of_standardised_rows():
+    """What is made from the covariance's own against rows that are really standardised."""
+    rng = np.random.default_rng(14)
+    rows = correlated(11, 30, rng)
+    rows[:, 7] = 3.0
+    stream = stream_of(rows)
+    found = differences(stream, "correlation")
+    kept = stream.points[stream.kept].reshape(11, 20, 30)
+    kept = np.delete(kept, 7, axis=2) / np.delete(stream.points[stream.kept].std(axis=0, ddof=1), 7)
+    expected = ((kept[:5] - kept[6:]) / np.sqrt(2)).reshape(100, 29)
+    assert Flag.constant_coordinates in found.rows.flags
+    # Rounding of a hundred products of order one.
+    np.testing.assert_allclose(found.rows.points, expected, atol=1e-12)
+    np.testing.assert_allclose(found.matrix, expected.T @ expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("d", [1, 96, 250])
+def test_quadratic_forms(d):
+    rng = np.random.default_rng(15)
+    points, factor = rng.standard_normal((40, d)), rng.standard_normal((d, d))
+    matrix = factor + factor.T
+    found = quadratic(points, matrix)
+    # Sums of d² products of order one.
+    np.testing.assert_allclose(found, np.einsum("ij,jk,ik->i", points, matrix, points), atol=1e-12 * d**2)
 
 
 def test_left_out_spectra_are_right_to_first_order():
@@ -244,10 +282,7 @@ def test_rows_that_repeat_count_once():
     """Against unique rows; some agree in their first entry only."""
     points = RNG.integers(0, 3, (480, 4)).astype(float)
     points[100:] += RNG.standard_normal((380, 4))
-    rows = rows_of(stream_of(points, length=24), first=True)
-    found = _distinct(rows).points
-    first = np.sort(np.unique(rows.points, axis=0, return_index=True)[1])
+    first = np.sort(np.unique(points, axis=0, return_index=True)[1])
     assert 380 < len(first) < 480
-    np.testing.assert_array_equal(found, rows.points[first])
-    unrepeated = rows_of(stream_of(points[100:], length=24))
-    assert _distinct(unrepeated) is unrepeated
+    np.testing.assert_array_equal(_distinct(points), first)
+    np.testing.assert_array_equal(_distinct(points[100:]), np.arange(380))

@@ -1,5 +1,7 @@
 """Planted profiles over depth: every word of the study is said where it must be, and not where it must not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,6 +19,7 @@ from gedanken.studies.latent_object_permanence.evidence import (
     Evidence,
     Model,
     Profile,
+    _as_deep,
 )
 
 BLOCKS, GROUPS = 32, 40
@@ -221,3 +224,12 @@ def test_three_families_agree_or_not():
 
 def test_the_study_has_all_claims_in_order():
     assert [claim.id for claim in STUDY.claims] == [f"LO{i}" for i in range(1, 14)]
+
+
+def test_a_null_run_that_is_not_finished_is_no_null():
+    """A killed scan leaves a null run with its first depths only, which cannot be compared."""
+    whole = model().nulls["m~random"]
+    short = {name: replace(p, series=replace(p.series, values=p.series.values[:-1])) for name, p in whole.items()}
+    found = _as_deep(short | {"refused": Refusal(Flag.too_small)}, BLOCKS)
+    assert all(isinstance(refusal, Refusal) for refusal in found.values())
+    assert _as_deep(whole, BLOCKS) == whole

@@ -15,6 +15,7 @@ Reference. Mutual coherence [@welch1974lower]; law of the angle [@cai2013distrib
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -27,6 +28,9 @@ from gedanken.instruments.points._pairs import MOST, cosines_of, directions
 from gedanken.kinds import Kind
 from gedanken.theory.coherence import largest_overlap
 from gedanken.theory.laws import LargestOf
+
+# Freezing a distribution takes a millisecond, and the places of a scan share their dimension.
+_beta = lru_cache(maxsize=256)(stats.beta)
 
 
 @final
@@ -53,7 +57,7 @@ class Coherence(Instrument):
 
     def null(self, array: Float[np.ndarray, "n d"], reading: Reading) -> dict[str, NullBand]:
         found = reading["coherence"]
-        square = LargestOf(stats.beta(0.5, (array.shape[1] - 1) / 2), found.n * (found.n - 1) / 2)
+        square = LargestOf(_beta(0.5, (array.shape[1] - 1) / 2), found.n * (found.n - 1) / 2)
         return {"coherence": law_band(found.value**2, square, np.sqrt)}
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:

@@ -15,8 +15,10 @@ Fails when. There are fewer than ten rows. Fewer than ten pairs beyond a level l
 Reference. Quantiles of pair statistics [@serfling1984generalized]; law of the angle [@cai2013distributions].
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -28,6 +30,7 @@ from gedanken.instruments.nulls import NORMAL_975, law_band
 from gedanken.instruments.points._pairs import MOST, Cosines, cosines_of
 from gedanken.kinds import Kind
 from gedanken.status import Flag, Refusal
+from gedanken.theory.laws import Normal
 from gedanken.theory.quantiles import quantiles
 
 TAILS = (0.001, 0.5, 0.999)
@@ -88,12 +91,12 @@ class CosineQuantile(Instrument):
         beyond = float(stats.beta.sf(min(4 / d, 1.0), 0.5, (d - 1) / 2))  # P(|c| > 2/√d)
         shares = {"cosine_exceedance": beyond / 2, "absolute_cosine_exceedance": beyond}
         bands = {
-            name: law_band(reading[name].value, stats.norm(share, np.sqrt(share * (1 - share) / pairs)))
+            name: law_band(reading[name].value, Normal(share, math.sqrt(share * (1 - share) / pairs)))
             for name, share in shares.items()
             if share > 0
         }
-        sd = _null_asymmetry_sd(d) / np.sqrt(pairs)
-        return bands | {"cosine_asymmetry": law_band(reading["cosine_asymmetry"].value, stats.norm(0.0, sd))}
+        sd = _null_asymmetry_sd(d) / math.sqrt(pairs)
+        return bands | {"cosine_asymmetry": law_band(reading["cosine_asymmetry"].value, Normal(0.0, sd))}
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         r, d = 5, 16
@@ -129,7 +132,7 @@ class _Statistic:
         pairs, others = change(cosines.pairs), len(cosines.square) - 1
         found, low, high = quantiles(pairs, np.concatenate([levels, levels - step, levels + step])).reshape(3, -1)
         # The diagonal is infinite: never below a quantile, and once above a bound.
-        counts = _counts(cosines.square, change, [*found, bound])
+        counts = _counts(cosines.square, change, [*found.tolist(), bound])
         shares, inverse_density = counts[:-1] / others, (high - low) / (2 * step)
         influence = 2 * (shares.mean(axis=1, keepdims=True) - shares) * inverse_density[:, None]
         return cls(levels, found, influence, 1 - counts[-1] / others)
@@ -174,6 +177,7 @@ def _signed_quantile(levels: Float[np.ndarray, " k"], d: int) -> Float[np.ndarra
     return np.sign(levels - 0.5) * _absolute_quantile(np.abs(2 * levels - 1), d)
 
 
+@lru_cache(maxsize=256)
 def _null_asymmetry_sd(d: int) -> float:
     """√N times the standard deviation of A for independent directions: var Σw q = Σ w w' p(1 − p')/(f f')/N, p ≤ p'."""
     levels = np.array(TAILS)

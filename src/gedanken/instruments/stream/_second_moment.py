@@ -1,8 +1,8 @@
 """Second moments of rows with each group of prompts left out, without forming them: what jackknifed covariances need.
 
 The mean-free rows, their second moment and its eigenvectors are made once for a stream; second moments about zero follow
-from them. Values are of float64 products. What leaving out a group changes is of float32 products, sums of positive
-terms and so good to about 10⁻⁶ of themselves: far below the error of an error.
+from them, and those of correlations from its own. Values are of float64 products. What leaving out a group changes is of
+float32 products, good to about 10⁻⁶ of themselves: far below the error of an error.
 """
 
 from dataclasses import dataclass, replace
@@ -35,11 +35,11 @@ def second_moment(stream: Stream, centring: str, least: int = 2) -> "SecondMomen
 
 
 def differences(stream: Stream, centring: str) -> "SecondMoment":
-    """Of (x − y)/√2 of tokens at the same place in two prompts, each pair of prompts a cluster; about no mean.
+    """Of (x − y)/√2 of tokens at the same place in two prompts, each pair of prompts a cluster; about zero.
 
-    Prompt i goes with the one half the text further on, so that neighbours in the text never meet and pairs are the same
-    at every place. Correlations take the coordinates and the scales of all rows. Raises Refusal(too_small) under four
-    prompts, and as `second_moment`.
+    Prompt i goes with the one half the text further on: neighbours in the text never meet, and pairs are the same at
+    every place (an odd one in the middle stays alone). Correlations take the coordinates and the scales of all rows.
+    Raises Refusal: `too_small` under four prompts, and as `second_moment`.
     """
     return shared(stream, ("differences", centring), lambda: _differences(stream, centring))
 
@@ -120,7 +120,7 @@ class SecondMoment:
     @cached_property
     def whole(self) -> float:
         """‖M‖_F²."""
-        return float(np.sum(self.matrix**2))
+        return float(np.vdot(self.matrix, self.matrix))
 
     @cached_property
     def square(self) -> Float[np.ndarray, " left"]:
@@ -283,4 +283,4 @@ def _gram(points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
 def _squared_norms(stretches: list[np.ndarray]) -> Float[np.ndarray, " k"]:
     """‖Σxxᵀ‖_F² of each, from the smaller of the two Gram matrices."""
     grams = (part @ part.T if len(part) < part.shape[1] else part.T @ part for part in stretches)
-    return np.array([float(np.sum(gram**2)) for gram in grams])
+    return np.array([float(np.vdot(gram, gram)) for gram in grams])

@@ -3,11 +3,12 @@
 What. (tr Σ)²/tr Σ² of the covariance Σ of tokens, ∈ [1, d], unit 1, with both traces estimated without bias:
 covariance_participation_ratio. participation_ratio, of the covariance's spectrum, is the plug-in value, too small by
 1/PR → 1/PR + 1/n. Tokens of one prompt depend on each other, which is a bias of its own:
-covariance_participation_ratio_across_prompts is made of pairs of tokens in different prompts only (of differences of
-tokens of two prompts where the mean is unknown). Centring: about the mean, about zero, or of standardised coordinates.
+covariance_participation_ratio_across_prompts is made of pairs of tokens in different prompts only (where the mean is
+unknown, of differences of tokens at the same place in two prompts, half the text apart). Centring: about the mean, about
+zero, or of standardised coordinates.
 
-Reads. stream: points of the report half, first positions left out. Errors leave out groups of prompts, which are the
-same at every place.
+Reads. stream: points of the report half, first positions left out. Errors leave out groups of prompts, or of pairs of
+prompts, which are the same at every place.
 
 Null. On request, every coordinate in a random order of its own: the ratio of the variances alone.
 

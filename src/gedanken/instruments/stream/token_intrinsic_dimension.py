@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Symmetry, Variable
 from gedanken.instruments.stream._known import stream_of
@@ -58,15 +59,17 @@ class TokenIntrinsicDimension(Instrument):
     data_null = STREAM_PERMUTATION
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
-        rows = _distinct(rows_of(array, least=self.least))
-        if len(rows.points) < self.least:
-            raise Refusal(Flag.too_small, f"{len(rows.points)} distinct rows, where {self.least} are needed")
-        flags = rows.flags
-        if len(rows.points) > self.most:
-            rows, flags = _taken(rows, np.arange(self.most) * len(rows.points) // self.most), (*flags, Flag.sampled)
-        if np.bincount(rows.prompt).max() > len(rows.points) - 2 * theory.SCALES[-1]:
+        rows = rows_of(array, least=self.least)
+        index, flags = _distinct(rows.points), rows.flags
+        if len(index) < self.least:
+            raise Refusal(Flag.too_small, f"{len(index)} distinct rows, where {self.least} are needed")
+        if len(index) > self.most:
+            index, flags = index[np.arange(self.most) * len(index) // self.most], (*flags, Flag.sampled)
+        rows = _taken(rows, index)
+        if np.bincount(rows.prompt).max() > len(index) - 2 * theory.SCALES[-1]:
             raise Refusal(Flag.too_small, "too few tokens in other prompts")
-        points = rows.points - rows.points.mean(axis=0)
+        points = rows.points
+        points -= points.mean(axis=0)  # a copy
         distances = theory.neighbour_distances(points, 2 * theory.SCALES[-1], rows.prompt)
         found = np.array([self._at(distances, k, rows) for k in theory.SCALES])
         n, whole = len(points), found[:, -1]
@@ -103,20 +106,20 @@ class TokenIntrinsicDimension(Instrument):
             yield KnownCase(f"ball in {d} dimensions", stream_of(ball), expected, "10 % at 2,000 points (acceptance)")
 
 
-def _distinct(rows: Rows) -> Rows:
+def _distinct(points: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " k"]:
     """The first of rows that are equal to the last bit."""
-    _, same, count = np.unique(rows.points[:, 0], return_inverse=True, return_counts=True)
+    _, same, count = np.unique(points[:, 0], return_inverse=True, return_counts=True)
     kept = count[same] == 1
     # Only rows that agree in their first entry can be equal.
     doubtful = np.flatnonzero(~kept)
-    if not len(doubtful):
-        return rows
-    plain = np.ascontiguousarray(rows.points[doubtful])
-    kept[doubtful[np.unique(plain.view(np.dtype((np.void, plain.shape[1] * 8))).ravel(), return_index=True)[1]]] = True
-    return rows if kept.all() else _taken(rows, np.flatnonzero(kept))
+    if len(doubtful):
+        plain = np.ascontiguousarray(points[doubtful])
+        bits = plain.view(np.dtype((np.void, plain.shape[1] * 8))).ravel()
+        kept[doubtful[np.unique(bits, return_index=True)[1]]] = True
+    return np.flatnonzero(kept)
 
 
-def _taken(rows: Rows, index: np.ndarray) -> Rows:
+def _taken(rows: Rows, index: Int[np.ndarray, " k"]) -> Rows:
     group = np.unique(rows.group[index], return_inverse=True)[1]
     groups = int(group[-1]) + 1
     return replace(rows, points=rows.points[index], prompt=rows.prompt[index], group=group, groups=groups)

@@ -190,7 +190,7 @@ def step_of_dimension(model: Model) -> Judgement:
         rising = [name for name, step in zip(names, steps, strict=True) if step[1] > 0]
         return Judgement(
             Verdict.not_supported,
-            f"{' and '.join(rising)} rises with depth. {said}",
+            f"{' and '.join(rising)} {'rise' if len(rising) > 1 else 'rises'} with depth. {said}",
             "contradicted",
             part=part,
             **facts,

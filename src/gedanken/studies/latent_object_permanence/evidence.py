@@ -13,7 +13,7 @@ import polars as pl
 from gedanken.analysis.depth.locate import Located, locate
 from gedanken.analysis.depth.rule import Judged, judge
 from gedanken.analysis.depth.series import Excerpt, Series, of_heads, of_lab
-from gedanken.status import Failure, Refusal
+from gedanken.status import Failure, Flag, Refusal
 from gedanken.studies.latent_object_permanence import controls
 from gedanken.theory import hoyer
 
@@ -201,9 +201,19 @@ def _model(lab, run: str, nulls: list[str], rows: dict[str, dict]) -> Model:
     told = json.loads(rows[run]["configuration"] or "{}")
     return Model(
         run, blocks, dimension, n.collect().item() or 0, int(excluded or 0), profiles,
-        {name: _profiles(lab, name, dimension) for name in kinds}, kinds,
+        {name: _as_deep(_profiles(lab, name, dimension), blocks) for name in kinds}, kinds,
         _heads(lab, run), {name: _heads(lab, name) for name in kinds}, told.get("model_type") or "unknown family",
     )  # fmt: skip
+
+
+def _as_deep(profiles: dict[str, Profile | Refusal], blocks: int) -> dict[str, Profile | Refusal]:
+    """Profiles of a null run; those that are not measured at every depth yet are refused."""
+    return {
+        name: Refusal(Flag.too_small, f"{found.series.blocks} of {blocks} blocks are measured")
+        if isinstance(found, Profile) and found.series.blocks != blocks
+        else found
+        for name, found in profiles.items()
+    }
 
 
 def _heads(lab, run: str) -> dict[str, Series | Refusal]:
