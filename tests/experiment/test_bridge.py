@@ -43,6 +43,7 @@ def source(family: str, change=None) -> RunningSource:
     return RunningSource.of(model, [rng.integers(3, 50, 9) for _ in range(4)], run=family)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["albert", "bert", "llama"])
 def test_every_rung_and_control_is_there_and_kept(family, tmp_path):
     lab = Lab(tmp_path)
@@ -162,6 +163,7 @@ def test_only_a_shared_layer_is_iterated():
         bridge(source("bert"), iterate=9)
 
 
+@pytest.mark.slow
 def test_the_study_and_the_page_show_it(tmp_path):
     lab = Lab(tmp_path)
     bridge(source("albert"), lab, iterate=9)

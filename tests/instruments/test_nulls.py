@@ -23,6 +23,7 @@ def test_p_is_that_of_the_definition_with_ties(draws, value):
     assert Draws.of([float(d) for d in draws]).band(float(value), "x").p == pytest.approx(naive_p(value, draws))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [19, 20, 59])
 @pytest.mark.parametrize("law", ["normal", "exponential", "two values"])
 def test_p_is_exact_under_the_null(count, law):

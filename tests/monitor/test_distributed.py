@@ -23,6 +23,7 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["fsdp", "dtensor"])
 def test_sharded_weights_are_gathered_and_written_once(models, small, tmp_path, way):
     lab = gd.Lab(tmp_path)

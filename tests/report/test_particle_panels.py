@@ -26,6 +26,7 @@ def lab(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("panel", "run_name"), [(panel, "sphere" if panel == "sphere" else "circle") for panel in PANELS]
 )
@@ -43,6 +44,7 @@ def test_the_page_holds_every_panel(lab):
         assert f'id="{panel}"' in page
 
 
+@pytest.mark.slow
 def test_a_lab_of_ensembles_and_verdicts_alone_has_a_page(tmp_path):
     """What `gedanken study metastable_clustering` leaves in an empty lab."""
     alone = Lab(tmp_path)

@@ -146,6 +146,7 @@ VARIANCES = np.arange(1, 401) ** -0.5
 PLUG_IN = {50: 40.0, 100: 68.9, 200: 105.8, 800: 176.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [48, 96, 200])
 def test_participation_ratio_of_few_rows(n):
     rng = np.random.default_rng(n)

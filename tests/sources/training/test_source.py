@@ -181,6 +181,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
     """SIGKILL in the middle of a step, in another process, on real text."""
     command = [sys.executable, "-c", textwrap.dedent(KILLED)]

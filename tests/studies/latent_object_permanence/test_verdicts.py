@@ -127,6 +127,7 @@ def test_the_gate():
 FALLS = {"ln PR": -STEP, "ln energy rank": -STEP, "ln energy rank, n/2": -STEP, "Ω_−16": 0.2 * STEP}
 
 
+@pytest.mark.slow
 def test_dimension_both_ways():
     assert depth.step_of_dimension(model(**FALLS)).verdict == Verdict.supported
     rising = {name: -values for name, values in FALLS.items()}
@@ -141,6 +142,7 @@ def test_dimension_both_ways():
     assert depth.step_of_dimension(model(**apart)).verdict == Verdict.inconclusive
 
 
+@pytest.mark.slow
 def test_spectra_both_ways():
     liquid = {"ks distance": 0.1 + 0.2 * STEP, "ks ratio": 0.5 + 2 * STEP, "outliers": 5 * STEP}
     liquid |= {"ks distance, n/2": 0.1 + 0.1 * STEP, "outliers, n/2": 4 * STEP}

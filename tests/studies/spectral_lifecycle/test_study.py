@@ -48,6 +48,7 @@ def evidence(lab):
     return gather(lab, tuple(lab.runs.collect()["run"]), STUDY.settings, None)
 
 
+@pytest.mark.slow
 def test_a_unit_is_a_configuration_with_its_seeds(evidence):
     (unit,) = evidence.units
     assert sorted(unit.runs) == ["t-0", "t-1", "t-2"]
@@ -87,6 +88,7 @@ def test_every_claim_gets_a_verdict(lab):
     assert {row["verdict"] for row in rows if not row["part"]} <= {"not_testable", "not_supported", "inconclusive"}
 
 
+@pytest.mark.slow
 def test_pictures_and_page(lab):
     found = lifecycle_pictures(lab, ["t-0", "t-0 gradients"])
     assert set(found["run"]) == {"t-0"}
