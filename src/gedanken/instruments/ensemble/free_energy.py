@@ -50,6 +50,7 @@ class FreeEnergy(Instrument):
                  no_null=_GAUGE),
     )  # fmt: skip
     symmetries = OF_ENSEMBLES
+    version = 2
     exchangeable = "prompt"
 
     def measure(self, array: Ensemble, rng: np.random.Generator) -> Reading:

@@ -83,6 +83,7 @@ class ParallelEdge(Instrument):
                  scale="log", curve=True),
     )  # fmt: skip
     symmetries = frozenset({Symmetry.scale, Symmetry.sign})
+    version = 2
     exchangeable = "prompt"
     on_request = True
 
