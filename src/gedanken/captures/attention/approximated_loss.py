@@ -39,11 +39,10 @@ class ApproximatedLossObserver(ChangedLossObserver):
         approximations: Sequence[Approximation] = APPROXIMATIONS,
     ):
         layers = [place.site(call, None) for place in places if place.module for call in range(place.passes)]
-        sites = [ALL_HEADS] if wanted is None else [site for site in (ALL_HEADS, *layers) if wanted(site)]
-        super().__init__(prompts, sites, 1 + len(approximations), dtype)
+        super().__init__(prompts, layers, wanted, 1 + len(approximations), dtype)
         self._places, self._approximations = tuple(places), tuple(approximations)
         names = (*DAMAGE, "rows")
-        self._damage = {site: {name: np.zeros((GROUPS, len(approximations))) for name in names} for site in sites}
+        self._damage = {site: {name: np.zeros((GROUPS, len(approximations))) for name in names} for site in self._sums}
 
     def _output(self, model: torch.nn.Module, site: Site, change: int, batch: Batch) -> Any:
         if change == 0:

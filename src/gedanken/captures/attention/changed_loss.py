@@ -1,7 +1,7 @@
 """Loss of a changed model: −ln p of all prompts with attention changed in several ways, all of it or at one place."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +26,11 @@ class ChangedLossObserver(Observer):
 
     kind: ClassVar[Kind]
 
-    def __init__(self, prompts: Prompts, sites: Sequence[Site], changes: int, dtype: str):
+    def __init__(
+        self, prompts: Prompts, parts: Sequence[Site], wanted: Callable[[Site], bool] | None, changes: int, dtype: str
+    ):
+        """parts: the sites that may be changed alone. wanted: which of ALL_HEADS and these are; None: ALL_HEADS alone."""
+        sites = [ALL_HEADS] if wanted is None else [site for site in (ALL_HEADS, *parts) if wanted(site)]
         self._dtype, self._predicted = dtype, prompts.count - len(prompts)
         _, number = np.unique(prompts.document, return_inverse=True)
         self._group = number % GROUPS

@@ -36,8 +36,7 @@ class HeatedLossObserver(ChangedLossObserver):
         temperatures: np.ndarray = GRID,
     ):
         heads = [p.site(call, head) for p in places for call in range(p.passes) for head in range(p.heads or 0)]
-        sites = [ALL_HEADS] if wanted is None else [site for site in (ALL_HEADS, *heads) if wanted(site)]
-        super().__init__(prompts, sites, len(temperatures), dtype)
+        super().__init__(prompts, heads, wanted, len(temperatures), dtype)
         self._places, self._temperatures = tuple(places), temperatures
 
     def _output(self, model: torch.nn.Module, site: Site, change: int, batch: Batch) -> Any:
