@@ -5,10 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, GPT2Config, GPTNeoXConfig, LlamaConfig, Qwen2Config, T5Config
 
 from gedanken.captures.loss import surprisal
-from gedanken.interventions.cut import cut, layer_list, save
+from gedanken.interventions.cut import check_free, cut, layer_list, save
 from gedanken.interventions.skip import Skipper, block_influence
 from gedanken.status import Failure
 
@@ -87,3 +88,30 @@ def test_layers_are_listed_as_stretches():
     assert [line.strip() for line in text.splitlines() if "range" in line] == [
         "layer_range: [0, 2]", "layer_range: [4, 7]", "layer_range: [8, 9]",
     ]  # fmt: skip
+
+
+def test_a_full_disk_leaves_the_folder_as_it_was(model, tmp_path, monkeypatch):
+    folder = tmp_path / "cut"
+    save(model, None, folder, origin="org/name", removed=(), layers=LAYERS)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(partial):
+        partial.mkdir()
+        (partial / "model.safetensors").write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(model, "save_pretrained", full)
+    with pytest.raises(Failure, match="Could not write .*No space left on device"):
+        save(model, None, folder, origin="org/name", removed=(1,), layers=LAYERS)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["cut"]
+
+
+def test_no_folder_of_something_else_is_written_into(model, tmp_path):
+    save(model, None, tmp_path / "cut", origin="org/name", removed=(), layers=LAYERS)
+    check_free(tmp_path / "cut", "org/name")
+    check_free(tmp_path / "new", "org/name")
+    with pytest.raises(Failure, match="would be overwritten"):
+        check_free(tmp_path / "cut", str(tmp_path / "cut"))
+    with pytest.raises(Failure, match="would be overwritten"):
+        check_free(tmp_path, "org/name")

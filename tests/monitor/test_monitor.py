@@ -152,6 +152,8 @@ def test_cleared_gradients_are_said(small, tmp_path, caplog):
     with gd.Monitor(tmp_path, "run", every=10, gradients_every=10, updates_every=0) as monitor:
         with caplog.at_level(logging.WARNING, "gedanken"):
             monitor(small, 10)
+            assert not caplog.text  # the start, or where a run is gone on with: no gradient stands yet
+            monitor(small, 20)
     assert "before zero_grad()" in caplog.text
 
 
@@ -175,18 +177,80 @@ def test_a_lab_that_cannot_be_written_does_not_stop_training(small, tmp_path, ca
     assert lab.steps.sort("step").collect()["step"].to_list() == [0, 1, 2]
 
 
-def test_a_full_disk_at_the_end_is_a_failure(small, tmp_path, monkeypatch):
-    monitor = gd.Monitor(tmp_path, "run", every=1, gradients_every=0, updates_every=0)
+def test_rows_wait_in_memory_until_there_is_room(small, tmp_path, monkeypatch, caplog):
+    """However many: more than a queue of any size, and also after a `close` that found no room."""
+    lab = gd.Lab(tmp_path)
+    monitor = gd.Monitor(lab, "run", every=1, sites=["embed*"], gradients_every=0, updates_every=0)
     monitor(small, 0)
-    monitor._writer._thread.submit(int).result()
+    monitor._writer.flush()
 
     def full(self, name, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(gd.Lab, "_replace", full)
-    monitor(small, 1)
-    with pytest.raises(Failure, match="No space left"):
+    with monkeypatch.context() as patched:
+        patched.setattr(gd.Lab, "_replace", full)
+        for step in range(1, 301):
+            monitor(small, step)
+        with pytest.raises(Failure, match="No space left"):
+            monitor.state_dict()
+        with pytest.raises(Failure, match="No space left.*waits in memory"):
+            monitor.close()
+    assert caplog.text.count("Training goes on") == 1
+    monitor.close()
+    assert lab.steps.select("step").collect()["step"].sort().to_list() == list(range(301))
+
+
+def test_what_stopped_the_loop_is_told_before_a_full_disk(small, tmp_path, monkeypatch, caplog):
+    def full(self, name, content):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ZeroDivisionError), gd.Monitor(tmp_path, "run", every=1, gradients_every=0) as monitor:
+        monitor(small, 0)
+        monitor._writer.flush()
+        monkeypatch.setattr(gd.Lab, "_replace", full)
+        monitor(small, 1)
+        raise ZeroDivisionError
+    assert "No space left on device" in caplog.text
+
+
+def test_the_change_of_weights_goes_on_over_restarts(models, tmp_path):
+    """Restarted where a ΔW has just been measured, and twice before the next is due."""
+
+    def trained(lab, restarts):
+        torch.manual_seed(0)
+        model = models.Small()
+
+        def begun(state, step):
+            monitor = gd.Monitor(lab, "run", every=4, gradients_every=0, updates_every=4)
+            monitor.load_state_dict(state)
+            monitor(model, step)
+            return monitor
+
+        monitor = begun({}, 0)
+        for step in range(1, 9):
+            with torch.no_grad():
+                model.model.layers[0].mlp.up_proj.weight.mul_(1.1)
+            monitor(model, step)
+            if step in restarts:
+                monitor = begun(monitor.state_dict(), step)
         monitor.close()
+        return of(lab.measurements, "run updates")
+
+    expected = trained(gd.Lab(tmp_path / "whole"), ())
+    assert expected["step"].unique().sort().to_list() == [4, 8]
+    assert_frame_equal(trained(gd.Lab(tmp_path / "restarted"), (4, 6, 7)), expected, check_exact=True)
+
+
+def test_alarms_go_on_over_a_restart(models, small, tmp_path):
+    """Three successive snapshots with a collapsed matrix, the first two seen by another process."""
+    lab = gd.Lab(tmp_path)
+    with torch.no_grad():
+        small.model.layers[0].mlp.up_proj.weight.add_(1.0)
+    raised = []
+    for step in range(4):
+        with gd.Monitor(lab, "run", every=1, gradients_every=0, updates_every=0) as monitor:
+            raised.append([alarm["alarm"] for alarm in monitor(small, step)])
+    assert raised == [[], [], ["rank_collapse"], []]
 
 
 def test_only_modules_are_watched(tmp_path):

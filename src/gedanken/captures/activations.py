@@ -67,17 +67,20 @@ class StreamObserver(Observer):
         self._start, self.prompt, self.position = _reservoir(prompts)
         self._stacks = {block.stack: block.width for block in blocks}
         self._layers = {stack: sum(b.passes for b in blocks if b.stack == stack) for stack in self._stacks}
-        self._places = {
-            site: _Place(self._stacks[site.stack], len(self.prompt), _is_state(site))
-            for site in self._sites()
-            if wanted(site) or _on_wanted_path(site, wanted)
-        }
-        self._seen = dict.fromkeys(self._places, False)
+        self._places: dict[Site, _Place] = dict.fromkeys(
+            site for site in self._sites() if wanted(site) or _on_wanted_path(site, wanted)
+        )
+        self.forget()
         self._wanted = wanted
         self._handles: list[Any] = []
         self._staged: dict[Site, torch.Tensor] = {}
         self._open: dict[str, _Call] = {}
         self._count: dict[str | None, int] = {}
+
+    def forget(self) -> None:
+        for site in self._places:
+            self._places[site] = _Place(self._stacks[site.stack], len(self.prompt), _is_state(site))
+        self._seen = dict.fromkeys(self._places, False)
 
     def _sites(self) -> Iterator[Site]:
         for stack, layers in self._layers.items():

@@ -18,6 +18,7 @@ import torch
 
 from gedanken.captures.base import Capture
 from gedanken.sources.prompts import Prompts
+from gedanken.sources.runnable import device_of
 from gedanken.sources.running import Running
 from gedanken.status import Failure
 
@@ -55,6 +56,10 @@ class Observer(abc.ABC):
         """Take in what the hooks saw of a batch."""
 
     @abc.abstractmethod
+    def forget(self) -> None:
+        """Be as if no batch had been taken in: all prompts are about to pass again."""
+
+    @abc.abstractmethod
     def detach(self) -> None:
         """Remove the hooks."""
 
@@ -73,36 +78,48 @@ def run_forward(
 ) -> int:
     """Pass all prompts through a model, and give the prompts that went at a time in the end.
 
-    Without memory for a batch it is halved. Raises Failure if there is none for one prompt.
+    Without memory for a batch it is halved: the batch passes again, or all of them if an observer was at work, because
+    then some have counted it and some have not. Raises Failure if there is no memory for one prompt.
     """
-    size = batch or usual_batch(prompts)
+    size, place = batch or usual_batch(prompts), 0
+    lengths = np.array([len(row) for row in prompts.tokens])
     with _watched(model, observers), torch.no_grad():
-        place, done = 0, 0
         while place < len(prompts):
             end = prompts.half if place < prompts.half else len(prompts)
             chosen = np.arange(place, min(place + size, end))
+            passed = False
             try:
-                tokens, mask = padded([prompts.tokens[i] for i in chosen], device_of(model))
-                output = outputs(model, tokens, mask)
+                seen = _seen(model, prompts, chosen)
+                passed = True
+                for observer in observers:
+                    observer.batch(seen)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
                 if len(chosen) == 1:
                     raise Failure(
-                        f"There is not enough memory for one prompt of {len(prompts.tokens[place])} tokens.",
+                        f"There is not enough memory for one prompt of {lengths[place]} tokens.",
                         "a smaller --context, or another --device",
                     ) from error
                 size = len(chosen) // 2
-                continue
-            half = "fit" if place < prompts.half else "report"
-            seen = Batch(tokens, mask, chosen, half, output)
-            for observer in observers:
-                observer.batch(seen)
-            place += len(chosen)
-            done += int(mask.sum())
-            if progress:
-                progress(done, prompts.count)
+                if passed:
+                    place = 0
+                    for observer in observers:
+                        observer.forget()
+            else:
+                place += len(chosen)
+                if progress:
+                    progress(int(lengths[:place].sum()), prompts.count)
+            finally:
+                # Let go of before the next pass: the logits of two batches are never there together.
+                seen = None
     return size
+
+
+def _seen(model: torch.nn.Module, prompts: Prompts, chosen: np.ndarray) -> Batch:
+    tokens, mask = padded([prompts.tokens[i] for i in chosen], device_of(model))
+    half = "fit" if chosen[0] < prompts.half else "report"
+    return Batch(tokens, mask, chosen, half, outputs(model, tokens, mask))
 
 
 def usual_batch(prompts: Prompts) -> int:
@@ -141,11 +158,6 @@ def is_pretrained(model: torch.nn.Module) -> bool:
     return isinstance(model, PreTrainedModel)
 
 
-def device_of(model: torch.nn.Module) -> torch.device:
-    """Where its first parameters are, and so where tokens go."""
-    return next(model.parameters()).device
-
-
 def each(work: Callable[[T], None], items: Iterable[T], device: torch.device) -> None:
     """Do some work on every item; on the host one core for each, because what is done to one would not keep more busy."""
     if device.type != "cpu":
@@ -177,9 +189,9 @@ def _watched(model: torch.nn.Module, observers: Sequence[Observer]) -> Iterator[
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """torch has an exception for devices; on the host it raises a RuntimeError that says so."""
+    """torch has an exception for devices; on the host, and from CUDA's libraries, comes a RuntimeError that says so."""
     told = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return told or "allocate memory" in str(error) or "out of memory" in str(error)
+    return told or any(sign in str(error) for sign in ("allocate memory", "out of memory", "ALLOC_FAILED"))
 
 
 class Pass:

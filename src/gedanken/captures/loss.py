@@ -63,6 +63,9 @@ class LossObserver(Observer):
     def __init__(self, prompts: Prompts, dtype: str):
         self._prompts, self._dtype = prompts, dtype
         self._model: torch.nn.Module | None = None
+        self.forget()
+
+    def forget(self) -> None:
         self._nats: list[np.ndarray] = []
         self._refusal: Refusal | None = None
 

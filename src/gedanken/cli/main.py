@@ -66,7 +66,10 @@ def run() -> None:
             typer.echo(f"  try: {failure.try_next}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        typer.echo("gedanken: interrupted; what was measured is kept, the same command goes on from there.", err=True)
+        typer.echo(
+            "gedanken: interrupted; what was measured is kept, the same command (train: with --resume) goes on.",
+            err=True,
+        )
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

@@ -35,11 +35,14 @@ def prune(
     """Remove layers by a rule: the cost in loss and perplexity beside every baseline, and a model that loads again."""
     from gedanken.experiment.prune import EVERY, RULES, SEEDS
     from gedanken.experiment.prune import prune as measure
+    from gedanken.interventions.cut import check_free
     from gedanken.measurements.store import Lab
 
     if by == "list":
         show([{"rule": rule, "removes": what} for rule, what in RULES.items()], as_json)
         return
+    if out is not None:
+        check_free(out, model)
     tables = Lab(lab)
     asked = {"by": tuple(RULES), "importance": True} if every else {"by": tuple(dict.fromkeys((by, *BASELINES)))}
     if every and remove not in EVERY:
@@ -72,7 +75,7 @@ def _row(cost) -> dict:
         "loss +nat/token": cost.loss[0],
         "95 %": [cost.loss[1], cost.loss[2]],
         "perplexity +": cost.perplexity[0],
-        "from, to": [cost.perplexity[1], cost.perplexity[2]],
+        "perplexity 95 %": [cost.perplexity[1], cost.perplexity[2]],
     }
 
 

@@ -81,6 +81,9 @@ def train(
     )
     for sentence in source.said:
         typer.echo(sentence, err=True)
+    if resume and not (quiet or as_json):
+        step, last = source.trainer.step, recipe.steps
+        typer.echo(f"{source.run} {'is at its end' if step == last else 'goes on'}: step {step} of {last}.", err=True)
     _train(source, lab if measure else None, gradients_every, quiet or as_json)
     page = _report(lab) if measure and report else None
     result = {"run": source.run, "step": source.trainer.step, "out": str(source.out), "lab": lab if measure else None}
@@ -169,6 +172,9 @@ def _train(source, lab: str | None, gradients_every: int, quiet: bool) -> None:
     from gedanken.cli.train_view import view
 
     with view(source, quiet) as seen, _monitor(source, lab, gradients_every, seen.values) as monitor:
+        if monitor is not None:
+            monitor.load_state_dict(source.monitor_state)
+            source.before_saving = monitor.state_dict
         _look(monitor, source)
         for update in source.updates():
             seen.update(update)

@@ -184,12 +184,17 @@ class Watch:
             }  # fmt: skip
 
 
-def replay(lab: Lab, run: str, steps: int | None = None) -> list[dict[str, Any]]:
+def replay(
+    lab: Lab, run: str, steps: int | None = None, *, watch: Watch | None = None, during: range | None = None
+) -> list[dict[str, Any]]:
     """The alarms of a run that a lab holds, by the definitions of today, whichever were in force when it was measured.
 
-    Rows of the table `alarms`, in the order of steps. steps: the length of the training (see `Watch`).
+    Rows of the table `alarms`, in the order of steps. steps: the length of the training (see `Watch`). watch: one that is
+    to go on from there. during: these steps alone.
     """
-    mine, watch = pl.col("run") == run, Watch(steps)
+    mine, watch = pl.col("run") == run, watch or Watch(steps)
+    if during is not None:
+        mine &= pl.col("step").is_between(during.start, during.stop, closed="left")
     tables = {
         "measurements": lab.measurements.filter(mine, pl.col("variable").is_in(READ)),
         "nulls": lab.nulls.filter(mine, pl.col("variable").is_in(READ)),

@@ -1,15 +1,19 @@
 """Cut: blocks taken out of a model for good, and the model written so that `AutoModel.from_pretrained` loads it."""
 
+import shutil
 from collections.abc import Collection
 from itertools import groupby
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from gedanken.interventions.skip import decoder_blocks
 from gedanken.measurements.store import write_whole
 from gedanken.sources.runnable import without_bars
 from gedanken.status import Failure
+
+LAYERS = "layers.yaml"
 
 
 def cut(model: torch.nn.Module, removed: Collection[int]) -> None:
@@ -40,18 +44,35 @@ def cut(model: torch.nn.Module, removed: Collection[int]) -> None:
 def save(
     model: torch.nn.Module, tokenizer, folder: Path, *, origin: str, removed: Collection[int], layers: int
 ) -> None:
-    """Write a cut model, its tokenizer (None: none) and the list of its layers. Raises Failure if that is not possible."""
+    """Write a cut model, its tokenizer (None: none) and the list of its layers. Raises Failure if that is not possible;
+    the folder is then as it was.
+    """
+    partial = folder.with_name(f".partial-{folder.name}")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         _forget_quantisation(model)
         with without_bars():
-            model.save_pretrained(folder)
+            model.save_pretrained(partial)
         if tokenizer is not None:
-            tokenizer.save_pretrained(folder)
-        write_whole(folder / "layers.yaml", layer_list(origin, removed, layers).encode())
-    except OSError as broken:
+            tokenizer.save_pretrained(partial)
+        write_whole(partial / LAYERS, layer_list(origin, removed, layers).encode())
+        for path in partial.iterdir():
+            path.replace(folder / path.name)
+    except (OSError, SafetensorError) as broken:
+        said = broken.strerror or broken if isinstance(broken, OSError) else broken
+        raise Failure(f"Could not write {folder}: {said}.", "name another folder with --out") from broken
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_free(folder: Path, origin: str) -> None:
+    """Raises Failure if the folder holds anything but an earlier cut model, or is the model that is to be cut."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / LAYERS).exists() or (Path(origin).exists() and folder.samefile(origin)):
         raise Failure(
-            f"Could not write {folder}: {broken.strerror or broken}.", "name another folder with --out"
-        ) from broken
+            f"{folder} holds something already, which would be overwritten.", "name another folder with --out"
+        )
 
 
 def _forget_quantisation(model: torch.nn.Module) -> None:

@@ -1,7 +1,7 @@
 """LiveModel: a module in training as snapshots of its weights, of its gradients and of what its weights moved by."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,8 @@ class LiveModel:
         self.module = module
         self.label = type(module).__name__
         self._layout: Checkpoint = open_model(module).checkpoint
-        self._kept: Checkpoint | None = None
+        self.kept: Mapping[str, Any] | None = None
+        """Copies of weights by parameter name, which `change` is since."""
 
     def weights(self) -> Checkpoint:
         """The parameters and buffers as they are now."""
@@ -51,19 +52,15 @@ class LiveModel:
             if name in wanted and size <= room:
                 kept[raw] = _copy(raws[raw].detach())
                 room -= size
-        self._kept = self._of(kept)
-
-    @property
-    def has_kept(self) -> bool:
-        return self._kept is not None
+        self.kept = kept
 
     def change(self) -> Change:
         """From the weights kept to those of now."""
-        return Change(self._kept, self.weights())
+        return Change(self._of(self.kept), self.weights())
 
     def unkept(self) -> list[Piece]:
         """The matrices of which no earlier copy was kept."""
-        have = {piece.site for piece in self._kept.pieces}
+        have = {piece.site for piece in self._of(self.kept).pieces}
         return [piece for piece in self._layout.pieces if piece.site not in have]
 
     def _of(self, tensors: dict[str, Any]) -> Checkpoint:

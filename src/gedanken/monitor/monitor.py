@@ -22,7 +22,7 @@ from typing import Any
 from gedanken.captures.base import Capture
 from gedanken.experiment import nulls
 from gedanken.experiment import rows as make
-from gedanken.experiment.alarms import Watch, told
+from gedanken.experiment.alarms import Watch, replay, told
 from gedanken.experiment.loop import draw_nulls, record_plan, write_task
 from gedanken.experiment.measure import Rows, measure
 from gedanken.experiment.plan import Plan, Task, split, standard_instruments
@@ -33,7 +33,7 @@ from gedanken.monitor.writer import Writer
 from gedanken.sources.base import Snapshot
 from gedanken.sources.checkpoints import Checkpoint, CheckpointSource
 from gedanken.sources.tensor_files.arrays import is_tensor
-from gedanken.status import Refusal
+from gedanken.status import Failure, Refusal
 
 LOG = logging.getLogger("gedanken.monitor")
 
@@ -76,7 +76,8 @@ class Monitor:
 
     A model trained on the host waits while it is measured; one trained elsewhere goes on, and is measured behind.
     In a distributed run every process calls the monitor and the first one writes. Raises Failure for an unknown
-    instrument; a lab that cannot be written is a warning, and a Failure at `close`.
+    instrument, and at the first call for a lab that cannot be written. One that can be written no more (a full disk) is
+    a warning: rows wait in memory for room, and if there is none it is a Failure at `state_dict` and at `close`.
     """
 
     def __init__(
@@ -114,6 +115,9 @@ class Monitor:
         self._ready: set[tuple[str, str]] = set()
         self._flying: deque[_Flight] = deque()
         self._last: int | None = None
+        self._step: int | None = None
+        self._kept_at: int | None = None
+        self._loaded: Mapping[str, Any] | None = None
         self._closed = False
 
     def __call__(
@@ -131,42 +135,75 @@ class Monitor:
         Call it when the gradients of the last update still stand. loss: a number or a tensor of one; it is read only
         when a clock is due.
         """
-        clocks = self._clocks
+        clocks, first = self._clocks, self._step is None
+        self._step = step
         if not now and not any(clocks.due(step, clock) for clock in (clocks.norms, clocks.gradients, clocks.updates)):
             return []
         if self._live is None or self._live.module is not model:
             self._live = LiveModel(model)
+            self._live.kept, self._loaded = self._loaded, None
         about = {"step": step, "tokens": tokens, "learning_rate": learning_rate}
         about["loss"] = None if loss is None else float(loss.detach() if is_tensor(loss) else loss)
         alarms = self._land()
         # Held throughout on the host, for its thread pool is built anew whenever the limit is lifted.
         with self._blas() if on_host(model) else nullcontext():
-            self._launch_due(about, now)
+            self._launch_due(about, now, first)
             return alarms + self._land() if on_host(model) else alarms
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """What a checkpoint of the training must hold, so that no row is lost or changed when training goes on from it.
+
+        Waits until all that was measured is written: a checkpoint then never stands for rows that are in memory alone.
+        Tensors: the weights that the next ΔW is to be since, unless they are those of the present step. To go on, see
+        `load_state_dict`.
+        Raises Failure if something could not be written: then save no checkpoint.
+        """
+        self._land()
+        self._writer.flush()
+        if self._kept_at is not None and self._kept_at == self._step:
+            return {}
+        return (self._loaded if self._live is None else self._live.kept) or {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave; then call the monitor with the model as it was saved, before its next update."""
+        self._loaded = dict(state) or None
 
     def close(self) -> None:
         """Wait until everything is measured and written, and merge the run's many small files.
 
-        Raises Failure if something could not be written.
+        Raises Failure if something could not be written; it may be called again when there is room.
         """
         if self._closed:
             return
-        self._closed = True
         self._land()
+        try:
+            self._writer.close()
+        except Failure as failure:
+            raise Failure(
+                f"{failure.sentence} What could not be written waits in memory.",
+                "make room, then close the monitor again",
+            ) from failure
+        self._closed = True
         self._pool.shutdown()
-        self._writer.close()
         if distributed()[0] == 0:
-            self.lab.compact()
+            self._merge()
 
     def __enter__(self) -> "Monitor":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self.close()
+        except Failure as failure:
+            # What stopped the loop is what its user has to hear; if it is a failure of ours, it is mostly this one.
+            if error is None:
+                raise
+            if not isinstance(error, Failure):
+                LOG.warning(failure.sentence)
 
     # what is measured
 
-    def _launch_due(self, about: dict[str, Any], now: bool) -> None:
+    def _launch_due(self, about: dict[str, Any], now: bool, first: bool) -> None:
         clocks, step = self._clocks, about["step"]
         if (now and step != self._last) or clocks.due(step, clocks.norms):
             self._last = step
@@ -174,25 +211,26 @@ class Monitor:
             weights = self._live.weights()
             self._launch(Snapshot(self.run, weights, weights.fingerprint(), **about), plan)
         if clocks.due(step, clocks.gradients):
-            self._launch_gradients(about)
+            self._launch_gradients(about, first)
         if clocks.due(step, clocks.updates):
             self._launch_updates(about)
 
-    def _launch_gradients(self, about: dict[str, Any]) -> None:
+    def _launch_gradients(self, about: dict[str, Any], first: bool) -> None:
         gradients = self._live.gradients()
         if gradients.pieces:
             run = f"{self.run} gradients"
             self._launch(Snapshot(run, gradients, gradients.fingerprint(), **about), self._spectra)
-        elif about["step"] > 0:
+        elif not first:
             LOG.warning("No gradient stands at step %d: call the monitor before zero_grad().", about["step"])
 
     def _launch_updates(self, about: dict[str, Any]) -> None:
-        if self._live.has_kept:
+        if self._live.kept is not None:
             change = self._live.change()
             absent = unkept_captures(self._live.unkept())
             run = f"{self.run} updates"
             self._launch(Snapshot(run, change, change.after.fingerprint(), **about), self._spectra, absent)
         self._live.keep(self.kept_bytes)
+        self._kept_at = about["step"]
 
     def _launch(self, snapshot: Snapshot, plan: Plan, absent: Iterable[Capture] = ()) -> None:
         """Read every matrix here and now, and hand it to the pool; gather only, where another process writes."""
@@ -205,16 +243,20 @@ class Monitor:
             return
         tasks = list(split(snapshot, plan, captures))
         self._prepare(snapshot, plan, tasks)
+        # Where matrices are gathered, skipping them here would leave the other processes waiting.
+        if not sharded and all(task.key in self._done for task in tasks):
+            self._recall(snapshot.run, range(snapshot.step, snapshot.step + 1))
+            return
         by_site = {str(capture.site): capture for capture in captures}
         for task in tasks:
-            # Where matrices are gathered, skipping one here would leave the other processes waiting.
-            if sharded or task.key not in self._done:
-                self._fly(task, [by_site[site] for site in task.sites])
+            self._fly(task, [by_site[site] for site in task.sites])
 
     def _prepare(self, snapshot: Snapshot, plan: Plan, tasks: list[Task]) -> None:
         """Once for each run and plan: what it is, the null draws of its shapes, and what the lab holds of it."""
         if (snapshot.run, plan.key) in self._ready:
             return
+        if not self._ready:
+            self._recall(self.run, range(snapshot.step))
         self._ready.add((snapshot.run, plan.key))
         checkpoint = snapshot.state if isinstance(snapshot.state, Checkpoint) else snapshot.state.after
         source = _Training(snapshot.run, checkpoint, f"training of {self._live.label}", about=self._about)
@@ -226,6 +268,12 @@ class Monitor:
         with self._blas():
             draw_nulls(tasks, self.lab, self._pool)
         self._kept = nulls.Kept(self.lab)
+
+    def _recall(self, run: str, steps: range) -> None:
+        """Show the alarms what the lab holds of the run at these steps; record those that a killed process could not."""
+        found = replay(self.lab, run, watch=self.watch, during=steps) if run == self.run and steps else []
+        if found:
+            self._writer.write(lambda: self.lab.record("alarms", found))
 
     def _fly(self, task: Task, captures: list[Capture]) -> None:
         flight = _Flight(task, [])
@@ -264,6 +312,12 @@ class Monitor:
                 LOG.warning(line)
             self._writer.write(lambda: self.lab.record("alarms", alarms))
         return alarms
+
+    def _merge(self) -> None:
+        try:
+            self.lab.compact()
+        except Failure as failure:
+            LOG.warning("%s Only the merging of its small files is left undone.", failure.sentence)
 
     def _write(self, task: Task, rows: Rows) -> None:
         self.lab.record("steps", [make.step_row(task.snapshot)])

@@ -95,7 +95,10 @@ def _kept_steps(steps: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 def _places(rows: pl.DataFrame) -> pl.DataFrame:
-    """Adds `group` (stack and part: one small chart each), its `order`, `lane` (expert, head) and relative `depth`."""
+    """Adds `group` (stack and part: one small chart each), its `order`, `lane` (expert, head) and relative `depth`.
+
+    What enters the first block stands before what leaves the blocks, as the first state of one path: at layer −1."""
+    rows = rows.with_columns((pl.col("part") == "resid_pre").alias("entering"))
     places = {part: i for i, part in enumerate(_PARTS)}
     rank = pl.col("part").replace_strict(places, default=len(_PARTS), return_dtype=pl.Int64)
     crossed, decoding = pl.col("block") == "cross_attn", (pl.col("stack") == "decoder").fill_null(False)
@@ -108,11 +111,14 @@ def _places(rows: pl.DataFrame) -> pl.DataFrame:
     expert, head = (pl.format(f"{word} {{}}", word).fill_null("") for word in ("expert", "head"))
     lane = pl.concat_str(expert, head, separator=" ").str.strip_chars()
     return rows.with_columns(
-        pl.concat_str(prefix, pl.col("part"), separator=" ").str.strip_chars().alias("group"),
+        pl.concat_str(prefix, pl.when("entering").then(pl.lit("resid_post")).otherwise("part"), separator=" ")
+        .str.strip_chars()
+        .alias("group"),
         (rank + 100 * decoding + 10 * crossed).alias("order"),
         lane.alias("lane"),
-        ((pl.col("layer") + 0.5) / deepest).alias("depth"),
-    )
+        pl.when("entering").then(0.0).otherwise((pl.col("layer") + 0.5) / deepest).alias("depth"),
+        pl.when("entering").then(pl.col("layer") - 1).otherwise("layer").alias("layer"),
+    ).drop("entering")
 
 
 def _quantities(lab, rows, curves, refused) -> tuple[dict[str, dict], pl.DataFrame]:
@@ -199,7 +205,8 @@ def _unusual(judged: pl.DataFrame, ids: pl.DataFrame, quantities: dict[str, dict
     anywhere = anywhere.with_columns(pl.lit(ANY).alias("quantity"))
     rows = pl.concat([anywhere, within.with_columns(place.over("run", "quantity").alias("rank"))])
     label = pl.col("of").replace_strict({q: a["label"] for q, a in quantities.items()}, return_dtype=pl.String)
-    where = pl.when(pl.col("layer").is_null()).then(pl.col("site")).otherwise(
+    inside = pl.col("layer").is_not_null() & (pl.col("part") != "resid_pre")
+    where = pl.when(~inside).then(pl.col("site")).otherwise(
         pl.concat_str(pl.lit("layer "), pl.col("layer").cast(pl.String), pl.lit(" "), pl.col("group"))
     )  # fmt: skip
     return (

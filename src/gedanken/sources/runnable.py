@@ -62,6 +62,9 @@ class Runnable(abc.ABC):
         return Bytes(self.vocabulary == BYTES + 1) if self.vocabulary in (BYTES, BYTES + 1) else None
 
 
+_SPREAD = frozenset(("auto", "balanced", "balanced_low_0", "sequential"))
+"""How transformers calls the ways of spreading a model over all devices."""
+
 _OFFSET_POSITIONS = frozenset(("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer", "mpnet", "esm"))
 """Families whose positions begin behind the padding's, so that the first ones of the table are never used."""
 
@@ -120,6 +123,8 @@ class Stored(Runnable):
     def load(self, device: str, dtype: str) -> Any:
         import torch
 
+        # Words and devices that transformers gives to accelerate, which puts what does not fit on a device in memory, and
+        # what does not fit there on disk.
         where = {"device_map": device} if device != "cpu" else {}
         with _told(self.label, "the model"), without_bars():
             kind = vars(torch)[dtype]
@@ -134,7 +139,7 @@ class Stored(Runnable):
         with _told(self.label, "its random twin"), torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(seed)
             twin = self._class.from_config(_configuration(self), dtype=vars(torch)[dtype])
-        return twin.to("cpu" if device == "auto" else device).eval()
+            return twin.to("cpu" if device in _SPREAD else device).eval()
 
     def tokenizer(self) -> Tokenizer:
         if (plain := self._bytes()) is not None and not self.file and not _has_tokenizer(self.name):
@@ -192,8 +197,7 @@ class Live(Runnable):
         with torch.random.fork_rng(devices=[]):
             torch.random.manual_seed(seed)
             twin = type(self.module)(self.module.config)
-        like = next(self.module.parameters())
-        return twin.to(device=like.device, dtype=like.dtype).eval()
+        return twin.to(device=device_of(self.module), dtype=next(self.module.parameters()).dtype).eval()
 
     def tokenizer(self) -> Tokenizer:
         found = self.given or self._bytes()
@@ -202,6 +206,15 @@ class Live(Runnable):
                 "A live module brings no tokenizer, so text cannot be fed to it.", "give it one: tokenizer=…, or tokens"
             )
         return found
+
+
+def device_of(module: Any) -> Any:
+    """Where tokens go: the device of the first parameters. Those on `meta` are loaded when they are needed, by hooks that
+    also bring tokens from the host to where they run."""
+    import torch
+
+    devices = (parameter.device for parameter in module.parameters())
+    return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
 
 
 def _is_pretrained(module: Any) -> bool:
@@ -220,10 +233,10 @@ def _has_tokenizer(folder: str) -> bool:
 
 @contextmanager
 def _told(label: str, what: str) -> Iterator[None]:
-    """What transformers raises for files it cannot use, as one sentence."""
+    """What transformers raises for files it cannot use, and torch for devices that are not there, as one sentence."""
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, AssertionError) as error:
         line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         raise Failure(f"{label}: {what} could not be loaded: {line}.") from error
 

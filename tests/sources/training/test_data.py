@@ -130,7 +130,7 @@ def test_a_limited_text_is_whole_documents_and_the_same_ones():
 @pytest.mark.parametrize(
     "fields, sentence",
     [
-        ({"text": "short"}, "The training text has 19 tokens, and a context of 64 needs one more"),
+        ({"text": "short"}, "The training text has 19 tokens; a context of 64 needs 65 at least"),
         ({"vocabulary": 100}, "numbered to 256, but the model has only 100"),
         ({"tokens": "bpe", "vocabulary": 256}, "256 is too few"),
         ({"text": "missing.txt"}, "There is no text"),

@@ -54,7 +54,7 @@ def test_every_preset_can_be_made():
         ("cpu8", {"layers": "many"}, "layers: Input should be a valid integer", ""),
         ("cpu8", {"layers": 0}, "layers: Input should be greater than or equal to 1", ""),
         ("cpu8", {"heads": 3}, "A width of 128 does not divide into 3 heads", ""),
-        ("cpu8", {"style": "bert"}, "style: Input should be 'gpt2', 'llama' or 'neox'", ""),
+        ("cpu8", {"style": "bert"}, "There is no style 'bert'; there are gpt2, llama, neox.", ""),
         ("depth-ladder", {}, "depth-ladder is a family of depths", "--set layers=12"),
     ],
 )

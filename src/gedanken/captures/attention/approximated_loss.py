@@ -44,6 +44,12 @@ class ApproximatedLossObserver(ChangedLossObserver):
         names = (*DAMAGE, "rows")
         self._damage = {site: {name: np.zeros((GROUPS, len(approximations))) for name in names} for site in self._sums}
 
+    def forget(self) -> None:
+        super().forget()
+        for sums in self._damage.values():
+            for values in sums.values():
+                values.fill(0)
+
     def _output(self, model: torch.nn.Module, site: Site, change: int, batch: Batch) -> Any:
         if change == 0:
             return batch.output

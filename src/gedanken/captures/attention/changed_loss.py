@@ -39,6 +39,11 @@ class ChangedLossObserver(Observer):
         self._refusals: dict[Site, Refusal] = {}
         self._model: torch.nn.Module | None = None
 
+    def forget(self) -> None:
+        for sums in (self._tokens, *self._sums.values()):
+            sums.fill(0)
+        self._refusals.clear()
+
     @abc.abstractmethod
     def _output(self, model: torch.nn.Module, site: Site, change: int, batch: Batch) -> Any:
         """What the model gives for a batch with one change at one site. May raise Failure or Refusal."""

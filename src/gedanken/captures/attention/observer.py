@@ -36,15 +36,19 @@ class AttentionObserver(Observer):
         self._dtype, self._masks, self._watch, self._start = dtype, Masks(), None, None
         self._staged: dict[tuple[Place, int], Seen | Refusal] = {}
         self._calls: dict[Place, int] = {}
-        self._sums: dict[tuple[Place, int], HeadSums] = {}
-        for place in places:
-            for call in range(place.passes):
-                if any(wanted(site) for site in self._sites(place, call)):
-                    sums = HeadSums(_generator(place.site(call, None)), temperatures)
-                    if place.module is None:
-                        sums.refusal = Refusal(Flag.not_visible, NO_ATTENTION)
-                    self._sums[place, call] = sums
-        self._wanted = wanted
+        self._wanted, self._temperatures = wanted, temperatures
+        self._sums: dict[tuple[Place, int], HeadSums] = dict.fromkeys(
+            (place, call)
+            for place in places
+            for call in range(place.passes)
+            if any(wanted(site) for site in self._sites(place, call))
+        )
+        self.forget()
+
+    def forget(self) -> None:
+        for place, call in self._sums:
+            refusal = Refusal(Flag.not_visible, NO_ATTENTION) if place.module is None else None
+            self._sums[place, call] = HeadSums(_generator(place.site(call, None)), self._temperatures, refusal)
 
     @staticmethod
     def _sites(place: Place, call: int) -> list[Site]:
@@ -112,14 +116,15 @@ class AttentionObserver(Observer):
 
     def captures(self) -> list[Capture]:
         return [
-            self._capture(place, sums, site, number)
-            for (place, call), sums in self._sums.items()
+            self._capture(place, call, site, number)
+            for place, call in self._sums
             for number, site in enumerate(self._sites(place, call))
             if self._wanted(site)
         ]
 
-    def _capture(self, place: Place, sums: HeadSums, site: Site, head: int) -> Capture:
+    def _capture(self, place: Place, call: int, site: Site, head: int) -> Capture:
         def read() -> Ensemble:
+            sums = self._sums[place, call]
             if place.heads is None and sums.refusal is None:
                 raise Refusal(Flag.not_visible, "the number of heads is not known")
             return sums.ensemble(head)

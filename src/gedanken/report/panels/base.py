@@ -84,6 +84,11 @@ def layered_quantities(data: Data) -> tuple[str, ...]:
     )
 
 
+def entering(data: Data) -> str:
+    """What legends say of layer −1, where there is one."""
+    return " Layer −1: what enters the first block." if (data.values["layer"] < 0).any() else ""
+
+
 def value_axis(field: str, title: str, scale: str) -> alt.Y:
     """The y axis of a measured value, linear or logarithmic, no wider than the data."""
     if scale == "linear":

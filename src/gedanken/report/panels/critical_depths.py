@@ -29,7 +29,7 @@ def chart() -> alt.LayerChart:
     )
     return alt.layer(
         alt.Chart(alt.Data(values=[{"x": TARGET}])).mark_rule(style="mark-rule").encode(alt.X("x:Q")),
-        nulls.mark_point(style="null-line", shape="cross", size=36).encode(place, tooltip=tip),
+        nulls.mark_point(style="null-line", shape="cross", size=44, filled=True, opacity=0.75).encode(place, tooltip=tip),
         own.mark_rule(strokeWidth=2, opacity=0.75).encode(alt.X("low:Q", title="relative depth [1]"), alt.X2("high:Q"), colour),
         own.mark_point(filled=True, size=42, opacity=1).encode(place, colour, tooltip=tip),
         height=ROW * len(PLACED),

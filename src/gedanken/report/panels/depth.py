@@ -14,6 +14,7 @@ from gedanken.report.panels.base import (
     Panel,
     Y,
     by_scale,
+    entering,
     layered_quantities,
     tooltip,
     value_axis,
@@ -28,14 +29,14 @@ def chart(scale: str, null_runs: bool = True) -> alt.FacetChart:
     ticks = alt.Axis(format="d", tickMinStep=1, tickCount=4)
     layer = alt.X("layer:Q", title="layer [index]", scale=alt.Scale(nice=False, padding=8), axis=ticks)
     base = alt.Chart().encode(layer)
-    # Bands of many heads lie on each other.
-    faint = alt.condition("datum.lane", alt.value(0.2), alt.value(1.0))
+    # Bands and lines of many heads lie on each other.
+    faint, lighter = (alt.condition("datum.lane", alt.value(part), alt.value(1.0)) for part in (0.2, 0.5))
     layers = alt.layer(
         base.mark_area(style="null-band").encode(alt.Y("null_low:Q"), y2="null_high:Q", detail="lane:N", opacity=faint),
         base.mark_line(style="null-line").encode(alt.Y("null:Q"), detail="lane:N"),
-        *([_null_runs(base, scale)] if null_runs else []),
+        *([_null_runs(base, scale).encode(opacity=lighter)] if null_runs else []),
         base.mark_rule(style="error").encode(alt.Y("low:Q"), y2="high:Q"),
-        base.mark_line(style="measured").encode(axis, detail="lane:N"),
+        base.mark_line(style="measured").encode(axis, detail="lane:N", opacity=lighter),
         base.mark_point(style="measured-point", filled=True).encode(axis, tooltip=tooltip("layer:Q", *VALUE_TIP)),
         height=150,
     )
@@ -75,5 +76,5 @@ def panel(data: Data) -> Panel:
         quantities=layered_quantities(data),
         controls=(Control("quantity", "Variable"), Control("step", "Step")),
         cell=138,
-        legend=SPREAD + (told if null_runs else ""),
+        legend=SPREAD + (told if null_runs else "") + entering(data),
     )

@@ -11,6 +11,7 @@ from gedanken.report.panels.base import (
     Control,
     Panel,
     Y,
+    entering,
     layered_quantities,
     tooltip,
 )  # fmt: skip
@@ -54,5 +55,6 @@ def panel(data: Data) -> Panel:
         charts=({kind: chart(kind).to_dict() for kind in ("ratio", "linear", "log")},),
         quantities=layered_quantities(data),
         controls=(Control("quantity", "Variable"), Control("step", "Step")),
-        legend="Colour: the value over its null median where there is one, else the value. Intervals: tooltip, CSV.",
+        legend="Colour: the value over its null median where there is one, else the value. Intervals: tooltip, CSV."
+        + entering(data),
     )

@@ -5,12 +5,14 @@ import altair as alt
 from gedanken.report.data import Data
 from gedanken.report.panels.base import (
     ROWS,
+    SPREAD,
     TICKS,
     VALUE_TIP,
     Control,
     Panel,
     Y,
     by_scale,
+    entering,
     layered_quantities,
     tooltip,
     value_axis,
@@ -63,4 +65,5 @@ def panel(data: Data) -> Panel:
         quantities=layered_quantities(data),
         controls=(Control("quantity", "Variable"), Control("group", "Part")),
         stepped=True,
+        legend=SPREAD + entering(data),
     )

@@ -5,7 +5,7 @@ torch is never imported here: an object can only be a tensor or a module if some
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,32 +13,45 @@ import numpy as np
 from gedanken.sources.tensor_files.base import TensorFile, TensorInfo
 from gedanken.sources.tensor_files.checks import shown
 from gedanken.sources.tensor_files.dtypes import Encoding, encoding_of
+from gedanken.sources.tensor_files.offloaded import offloaded
 from gedanken.sources.tensor_files.unwrap import plain_names, unwrap
 from gedanken.status import Failure, Flag, Refusal
 
 _SAMPLES = 64
 """Values of each array that its fingerprint hashes."""
-_UNCOPIED = (RuntimeError, NotImplementedError, TypeError)
-"""What torch raises for tensors without values (on `meta`) and for layouts that NumPy lacks (sparse)."""
+_UNCOPIED = (RuntimeError, NotImplementedError, TypeError, OSError)
+"""What torch raises for tensors without values (on `meta`), for layouts that NumPy lacks (sparse), and for values kept in
+a file that is gone."""
 
 
 class Arrays(TensorFile):
     """Named arrays in memory, or a checkpoint's mapping that holds them; wrappers' prefixes are taken off their names.
 
-    Raises Failure for a value that is no array of numbers.
+    `outside` gives the values of those that are without, being kept elsewhere. Raises Failure for a value that is no
+    array of numbers.
     """
 
-    def __init__(self, arrays: Mapping[str, Any], label: str = "arrays", metadata: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        arrays: Mapping[str, Any],
+        label: str = "arrays",
+        metadata: Mapping[str, Any] | None = None,
+        outside: Mapping[str, Callable[[], Any]] | None = None,
+    ):
         self.label, self.metadata = label, dict(metadata or {})
         arrays = unwrap(arrays)
         names = plain_names(arrays)
         self._arrays = {names[raw]: _as_array(value, raw, label) for raw, value in arrays.items()}
+        self._outside = {names[raw]: fetch for raw, fetch in (outside or {}).items() if raw in names}
         self.tensors = {name: _info(name, array) for name, array in self._arrays.items()}
 
     @classmethod
     def of_module(cls, module: Any) -> "Arrays":
         """The parameters and buffers of a live `nn.Module`. They are read when asked for, as training left them."""
-        return cls(module.state_dict(), type(module).__name__)
+        return cls(module.state_dict(), type(module).__name__, outside=offloaded(module))
+
+    def _array(self, name: str) -> Any:
+        return self._outside[name]() if name in self._outside else self._arrays[name]
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         info = self.info(name)
@@ -46,7 +59,7 @@ class Arrays(TensorFile):
         encoding.check_floating(name, self.label)
         first, last = info.rows(start, stop)
         try:
-            array = _whole(self._arrays[name])
+            array = _whole(self._array(name))
             return _floats(array[first:last] if info.shape else array, encoding)
         except _UNCOPIED as error:
             raise Refusal(Flag.unreadable, f"{name} of {self.label} could not be read: {shown(str(error))}.") from error
@@ -57,7 +70,7 @@ class Arrays(TensorFile):
         digest = hashlib.blake2b(digest_size=16)
         for name, whole in self.tensors.items():
             digest.update(f"{name} {whole.shape} {whole.dtype}\n".encode())
-            array = _here(self._arrays[name])
+            array = _here(self._array(name))
             info = whole if array is self._arrays[name] else _info(name, array)
             if info.size and encoding_of(info.dtype).numpy is not None:
                 count = min(_SAMPLES, info.size)

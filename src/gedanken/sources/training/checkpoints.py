@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -25,6 +26,8 @@ from gedanken.sources.training.trainer import Trainer, Update
 from gedanken.status import Failure
 
 MODEL, MEMORY, STATE = "model.safetensors", "optimizer.safetensors", "trainer_state.json"
+MONITOR = "monitor.safetensors"
+"""What whoever measures the run needs in order to go on."""
 _STEP = re.compile(r"step-(\d+)")
 _PARTIAL, _DAMAGED = ".partial-", "damaged-"
 
@@ -37,15 +40,19 @@ class Saved:
     weights: dict[str, Tensor]
     memory: dict[str, Tensor]
     last: Update | None
+    monitor: dict[str, Tensor]
 
 
-def save(folder: Path, trainer: Trainer) -> Path:
-    """Write the trainer's checkpoint of now. Raises Failure if the disk is full or the folder cannot be written."""
+def save(folder: Path, trainer: Trainer, monitor: Mapping[str, Tensor] = MappingProxyType({})) -> Path:
+    """Write the trainer's checkpoint of now, and in it tensors that `monitor` needs to go on.
+
+    Raises Failure if the disk is full or the folder cannot be written.
+    """
     final = folder / f"step-{trainer.step:06d}"
     partial = folder / f"{_PARTIAL}{final.name}-{uuid.uuid4().hex}"
     try:
         partial.mkdir(parents=True)
-        _write(partial, trainer)
+        _write(partial, trainer, monitor)
         if final.exists():
             shutil.rmtree(final)
         partial.rename(final)
@@ -64,7 +71,8 @@ def prune(folder: Path, last: int, kept: Collection[int]) -> None:
     """Of all but the `last` checkpoints, keep the weights of the steps in `kept` and remove the rest."""
     for step, path in sorted(steps(folder).items())[:-last]:
         if step in kept:
-            (path / MEMORY).unlink(missing_ok=True)
+            for name in (MEMORY, MONITOR):
+                (path / name).unlink(missing_ok=True)
         else:
             shutil.rmtree(path)
 
@@ -87,7 +95,8 @@ def newest(folder: Path, recipe: Recipe) -> tuple[Saved | None, list[str]]:
         elif (path / MEMORY).exists():
             weights = transformers_format.parameters(recipe, load_file(path / MODEL))
             last = Update(**state["last"]) if state["last"] else None
-            return Saved(step, weights, load_file(path / MEMORY), last), said
+            monitor = load_file(path / MONITOR) if (path / MONITOR).exists() else {}
+            return Saved(step, weights, load_file(path / MEMORY), last, monitor), said
     return None, said
 
 
@@ -97,10 +106,12 @@ def steps(folder: Path) -> dict[int, Path]:
     return {int(match[1]): path for path, match in found.items() if match}
 
 
-def _write(partial: Path, trainer: Trainer) -> None:
+def _write(partial: Path, trainer: Trainer, monitor: Mapping[str, Tensor]) -> None:
     recipe = trainer.recipe
     _put(partial / MODEL, transformers_format.stored(recipe, trainer.weights()))
     _put(partial / MEMORY, {name: tensor.contiguous() for name, tensor in trainer.memory().items()})
+    if monitor:
+        _put(partial / MONITOR, monitor)
     texts = {"config.json": json.dumps(transformers_format.config(recipe), indent=2)}
     if trainer.data.tokens is not None:
         texts |= trainer.data.tokens.files(recipe.context)
@@ -126,7 +137,8 @@ def _read_state(path: Path) -> dict | str:
     try:
         state = json.loads((path / STATE).read_text("utf-8"))
         for name, expected in state["hashes"].items():
-            if name == MEMORY and not (path / name).exists():
+            # Older checkpoints have lost both (`prune`).
+            if name in (MEMORY, MONITOR) and not (path / MEMORY).exists():
                 continue
             if _hash(path / name) != expected:
                 return f"{name} is not as it was written"

@@ -24,7 +24,7 @@ class Corpus(Data):
         for which, row in (("training text", train), ("held-out text", held_out)):
             if len(row) <= recipe.context:
                 raise Failure(
-                    f"The {which} has {len(row)} tokens, and a context of {recipe.context} needs one more than that.",
+                    f"The {which} has {len(row)} tokens; a context of {recipe.context} needs {recipe.context + 1} at least.",
                     "a longer text, or a smaller context",
                 )
         if tokens.vocabulary > recipe.vocabulary:

@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -91,6 +91,9 @@ def recipe(values: Mapping[str, Any]) -> Recipe:
         if first["type"] == "extra_forbidden":
             near = difflib.get_close_matches(name, Recipe.model_fields, n=1, cutoff=0.5)
             raise Failure(f"A recipe has no field {name!r}.", f"{near[0]}" if near else "") from wrong
+        if first["type"] == "literal_error":
+            choices = ", ".join(filter(None, get_args(Recipe.model_fields[name].annotation)))
+            raise Failure(f"There is no {name} {first['input']!r}; there are {choices}.") from wrong
         said = str(first["msg"]).removeprefix("Value error, ")
         raise Failure(f"{name}: {said}." if name else f"{said[:1].upper()}{said[1:]}.") from wrong
 

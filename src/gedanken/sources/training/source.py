@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,11 @@ class TrainingSource(Source):
         self.null_of = null_of
         self.said: list[str] = []
         """Sentences about what was found damaged when the run was gone on with."""
+        self.before_saving: Callable[[], Mapping[str, Tensor]] = dict
+        """Called before a checkpoint is written; the tensors it returns are kept in it, and if it raises Failure there is
+        none. A monitor's `state_dict`: so no checkpoint ever stands for rows that are not in the lab."""
+        self.monitor_state: Mapping[str, Tensor] = {}
+        """What it had returned, of the checkpoint that the run was gone on from."""
         device_of(recipe)
         known = self._claimed(resume)
         tokenizer = self.out / TOKENIZER if known and (self.out / TOKENIZER).exists() else None
@@ -81,6 +86,7 @@ class TrainingSource(Source):
     def updates(self) -> Iterator[Update]:
         """Trains to the end, an update at a time, writing what is due; for a loop that measures by itself.
 
+        A checkpoint is written when the next update is asked for, and so holds nothing that was not measured.
         Raises Failure if the loss stops being finite (what was reached is saved) or the disk is full.
         """
         trainer, last = self.trainer, self.recipe.steps
@@ -89,8 +95,9 @@ class TrainingSource(Source):
                 update = self._advance()
             if self._history:
                 self._history.add(update)
-                self._write_due()
             yield update
+            if self._history:
+                self._write_due()
 
     def snapshots(self) -> Iterator[Snapshot]:
         """The state at the steps that are due, each to be read before the next is asked for."""
@@ -181,7 +188,7 @@ class TrainingSource(Source):
         saved, self.said = checkpoints.newest(self.out, self.recipe)
         if saved is not None:
             self.trainer.load(saved.weights, saved.memory, saved.step)
-            self.trainer.last = saved.last
+            self.trainer.last, self.monitor_state = saved.last, saved.monitor
         return saved is not None
 
     def _advance(self) -> Update:
@@ -195,7 +202,15 @@ class TrainingSource(Source):
             raise
 
     def _save(self) -> None:
-        checkpoints.save(self.out, self.trainer)
+        try:
+            monitor = self.before_saving()
+        except Failure as unwritten:
+            raise Failure(
+                f"{unwritten.sentence} Training stopped at step {self.trainer.step}, of which no checkpoint is kept: from "
+                "the one before it, what could not be written is measured again.",
+                "make room, then the same command with --resume",
+            ) from unwritten
+        checkpoints.save(self.out, self.trainer, monitor)
         kept = {0, self.recipe.steps, *(1 << power for power in range(self.recipe.steps.bit_length()))}
         checkpoints.prune(self.out, self.keep_last, kept)
 
