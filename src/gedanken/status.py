@@ -1,6 +1,10 @@
 """Status, flags and failures: why a value is refused, or what must be said beside it. The members are sentences."""
 
+from collections.abc import Callable
 from enum import StrEnum
+
+Progress = Callable[[float, float], None]
+"""Called with the work done and the work in all (floating-point operations, where nothing else is said)."""
 
 
 class Status(StrEnum):

@@ -27,6 +27,12 @@ class Estimate:
     n: int = 0
     defined: float = 1.0
 
+    def __format__(self, spec: str) -> str:
+        """The value and, in parentheses, its interval where there is one; `spec` is that of each number."""
+        said = format(self.value, spec)
+        ends = f" ({format(self.low, spec)} to {format(self.high, spec)})"
+        return said + (ends if math.isfinite(self.low) and math.isfinite(self.high) else "")
+
 
 def wilson(successes: int, n: int) -> Estimate:
     """A proportion with Wilson's interval [@wilson1927probable]. Raises ValueError for n = 0."""

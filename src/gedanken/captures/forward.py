@@ -20,16 +20,13 @@ from gedanken.captures.base import Capture
 from gedanken.sources.prompts import Prompts
 from gedanken.sources.runnable import device_of
 from gedanken.sources.running import Running
-from gedanken.status import Failure
+from gedanken.status import Failure, Progress
 
 BATCH_TOKENS = 1024
 """Tokens of a batch unless another size is asked for: enough rows for the products to run at full speed, few enough that
 the activations of all layers fit beside the weights."""
 
 T = TypeVar("T")
-
-Progress = Callable[[float, float], None]
-"""Called with what is done and what there is to do."""
 
 
 @dataclass(frozen=True)

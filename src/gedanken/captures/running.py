@@ -12,12 +12,13 @@ from gedanken.captures.attention.observer import AttentionObserver
 from gedanken.captures.attention.places import places_of
 from gedanken.captures.base import Capture
 from gedanken.captures.blocks import blocks_of
-from gedanken.captures.forward import Observer, Pass, Progress
+from gedanken.captures.forward import Observer, Pass
 from gedanken.captures.loss import LossObserver
 from gedanken.kinds import Kind
 from gedanken.site import Site
 from gedanken.sources.base import Snapshot
 from gedanken.sources.running import Running
+from gedanken.status import Progress
 
 OF_STREAM = frozenset({Kind.stream, Kind.points, Kind.moments, Kind.spectrum, Kind.trajectory})
 OF_ATTENTION = frozenset({Kind.attention, Kind.ensemble})

@@ -16,7 +16,6 @@ from jaxtyping import Float
 from gedanken.analysis.bridge import CONTROLS, MEASURED, NULL, REPLAY, REPLAYED, RUNGS
 from gedanken.experiment.bridge_readings import Look, compared, looks, mean_distance, readings
 from gedanken.experiment.bridge_rows import ByMover, Outcome, keep
-from gedanken.experiment.loop import Progress
 from gedanken.interventions.replay import Replay
 from gedanken.measurements.store import Lab
 from gedanken.sources.checkpoints import Checkpoint
@@ -26,7 +25,7 @@ from gedanken.sources.particles.interaction import Interaction
 from gedanken.sources.particles.reduced import BETAS, LayerFacts, layer_facts, scalar_twin, with_gains
 from gedanken.sources.particles.trained import trained_attention
 from gedanken.sources.running import Running, RunningSource
-from gedanken.status import Failure, Refusal
+from gedanken.status import Failure, Progress, Refusal
 
 BEYOND = 20
 """Passes beyond the trained depth at which the states are read, at even logarithms."""

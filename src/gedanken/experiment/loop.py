@@ -1,7 +1,7 @@
 """run: every snapshot of a source, task by task, into a lab."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from gedanken.experiment.plan import Plan, Task, split
 from gedanken.measurements.schema import OF_A_SNAPSHOT
 from gedanken.measurements.store import Lab, part_key
 from gedanken.sources.base import Source
-from gedanken.status import Failure, Status
+from gedanken.status import Failure, Progress, Status
 
 
 @dataclass
@@ -45,10 +45,6 @@ class Outcome:
         """Note a failure, once however many tasks it struck."""
         if failure.sentence not in self.failures:
             self.failures.append(failure.sentence)
-
-
-Progress = Callable[[float, float], None]
-"""Called with the work done and the work in all (floating-point operations)."""
 
 
 def run(

@@ -17,7 +17,6 @@ from jaxtyping import Float
 from gedanken.analysis.document_weights import document_weights
 from gedanken.analysis.layer_scores import layer_scores
 from gedanken.experiment import rows as make
-from gedanken.experiment.loop import Progress
 from gedanken.experiment.pruned_loss import PrunedLoss
 from gedanken.experiment.scan import scan
 from gedanken.instruments import catalogue
@@ -27,7 +26,7 @@ from gedanken.measurements.store import Lab, digest, part_key
 from gedanken.sources.base import Snapshot
 from gedanken.sources.running import Running, RunningSource
 from gedanken.sources.tokenizers import HubTokenizer
-from gedanken.status import Failure
+from gedanken.status import Failure, Progress
 
 RULES = {
     "rank_exponent": "lowest rank exponent of the attention matrices (the paper's rule)",

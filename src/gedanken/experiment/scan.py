@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from gedanken.experiment.loop import Outcome, Progress, run
+from gedanken.experiment.loop import Outcome, run
 from gedanken.experiment.plan import DRAWS, Plan, standard_instruments
 from gedanken.instruments.spectrum.tail_goodness import TailGoodness
 from gedanken.instruments.stream.parallel_edge import ParallelEdge
@@ -14,6 +14,7 @@ from gedanken.sources.base import Source
 from gedanken.sources.change import ChangeSource
 from gedanken.sources.models import open_model
 from gedanken.sources.running import RunningSource
+from gedanken.status import Progress
 
 
 def scan_plan(

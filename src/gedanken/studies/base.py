@@ -6,10 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gedanken.measurements.store import Lab, digest
-from gedanken.status import Failure, Word
-
-Progress = Callable[[float, float], None]
-"""Called with the work done and the work in all."""
+from gedanken.status import Failure, Progress, Word
 
 
 class Verdict(Word):

@@ -7,8 +7,7 @@ from typing import Any
 
 from gedanken.analysis.layer_series import of_weights
 from gedanken.measurements.store import Lab
-from gedanken.status import Failure
-from gedanken.studies.base import Progress
+from gedanken.status import Failure, Progress
 from gedanken.studies.spectral_lifecycle.arms import Arm, arms
 from gedanken.studies.spectral_lifecycle.pruned import Pruned, pruned
 from gedanken.studies.spectral_lifecycle.units import Unit, units

@@ -48,8 +48,8 @@ def pruned_better(model: Pruned) -> UnitVerdict:
     random = _against_random(model)
     said = (
         f"Removing the last layers costs {advantage.value:+.2f} nat more than the spectral choice (mean over N = "
-        f"{', '.join(map(str, counts))}); the layers before the last {protected.value:+.2f} "
-        f"({protected.low:.2f} to {protected.high:.2f}). {random} {_perplexities(model)}"
+        f"{', '.join(map(str, counts))}); the layers before the last {protected:+.2f}. "
+        f"{random} {_perplexities(model)}"
     )
     if advantage.low > 0 and protected.low > 0:
         word = Word.positive

@@ -63,7 +63,7 @@ def _uniform(unit: Unit, evidence: Evidence) -> UnitVerdict:
         # spread of each seed, so that the interval is Student's over seeds
         spread = t_interval(np.array([uniformity(1 - np.exp(one[None]), unit.rng).value for one in at_end(u)]))
         peaks.append(gradient_peak_p(unit.steps, fronts.smoothed(u.mean(axis=0)), unit.rng))
-        told.append(f"{part}: CV {spread.value:.2f} ({spread.low:.2f} to {spread.high:.2f}), peak p = {peaks[-1]:.2g}")
+        told.append(f"{part}: CV {spread:.2f}, peak p = {peaks[-1]:.2g}")
         worst = spread if worst is None or spread.high > worst.high else worst
         if spread.low > EVEN:
             word = Word.negative
@@ -106,8 +106,7 @@ def _carried(unit: Unit, evidence: Evidence) -> UnitVerdict:
         found["u"] = asymmetry(unit.compression[:, :, later], unit.rng)
         seeds["u"] = _seeds(unit.compression[:, :, later])
     told = [
-        f"of {name}: A = {a.asymmetry.value:.2f} (p = {a.p:.2g}), share {a.share.value:.2f} "
-        f"({seeds[name][1].low:.2f} to {seeds[name][1].high:.2f})"
+        f"of {name}: A = {a.asymmetry.value:.2f} (p = {a.p:.2g}), share {seeds[name][1]:.2f}"
         for name, a in found.items()
     ]
     significant = all(a.asymmetry.value > 0 and a.p < LEVEL for a in found.values())

@@ -51,10 +51,10 @@ def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
     margin = unit.fits["M4"].aic - min(unit.fits[name].aic for name in ("M3", "M5"))
     late = front.lag.value >= 2 * spacing
     ordered = front.tau.value > 0 and front.tau_p < LEVEL
+    last = f"{abs(front.lag.value):.0f} steps {'after' if front.lag.value >= 0 else 'before'} the first"
     said = (
-        f"Arrivals are ordered by depth with τ_b = {front.tau.value:.2f} (p = {front.tau_p:.2g}); the last third comes "
-        f"{front.lag.value:.0f} steps after the first; a travelling model beats the one without travel by ΔAIC = {margin:.0f}."
-        f"{_controls(unit)}"
+        f"The seeds' mean arrives by depth with τ_b = {front.tau.value:.2f} (p = {front.tau_p:.2g}), its last third {last}; "
+        f"a travelling model beats the one without travel by ΔAIC = {margin:.0f}.{_controls(unit)}"
     )
     inner = fronts.kendall(front.arrivals[1:-1])
     if ordered and late and margin > AIC_MARGIN:
@@ -68,8 +68,8 @@ def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
         unit.name,
         word,
         said,
-        "τ_b of arrival with layer [1]",
-        Estimate(front.tau.value, max(tau.low, -1.0), min(tau.high, 1.0)),
+        "τ_b of arrival with layer, mean over seeds [1]",
+        Estimate(tau.value, max(tau.low, -1.0), min(tau.high, 1.0)),
         len(unit.u),
         front.tau_p,
         "layers in random order; no-delay model M4",
@@ -105,10 +105,11 @@ def reversing(unit: Unit, evidence: Evidence) -> UnitVerdict:
     end = t_interval(np.array([fronts.end_value(one) for one in gradients]))
     slope = t_interval(np.array([_last_slope(one) for one in gradients]))
     reversed_at = front.reversal_step.value
-    when = f"it reverses at step {reversed_at:.0f}" if math.isfinite(reversed_at) else "it never reverses"
+    when = f"reverses at step {reversed_at:.0f}" if math.isfinite(reversed_at) else "never reverses"
+    course = f"peaks at {front.peak.value:.2f} nat (step {front.peak_step.value:.0f}), {when}"
     said = (
-        f"The gradient peaks at {front.peak.value:.2f} nat (step {front.peak_step.value:.0f}), {when}, and ends at "
-        f"{end.value:.2f}; turn Z = {front.turn.value:.2f} (p = {front.turn_p:.2g})."
+        f"The gradient {course if front.peak.value > 0 else 'is never positive'}, and ends at {end:.2f} nat; "
+        f"turn Z = {front.turn.value:.2f} (p = {front.turn_p:.2g})."
     )
     if front.turn.value > 0 and front.turn_p < LEVEL and math.isfinite(reversed_at) and end.high < 0:
         inner = fronts.end_value(fronts.depth_gradient(fronts.smoothed(unit.u.mean(axis=0))[:, 1:-1]))
