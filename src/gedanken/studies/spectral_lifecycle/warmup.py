@@ -61,7 +61,8 @@ def directions(evidence: Evidence) -> Judgement:
     gain = {name: _difference(best[REFERENCE], best[name]) for name in needed[:3]}
     strongest = max(("C1", "C2"), key=lambda name: gain[name].value)
     more = _difference(best[strongest], best["C3"])
-    said = f"Trained directions gain {gain['C3']:+.3f} nat on the standard start, trained magnitudes {gain[strongest].value:+.3f} ({strongest}).{_attribution(best)}"
+    said = f"Trained directions gain {gain['C3']:+.3f} nat on the standard start, trained magnitudes "
+    said += f"{gain[strongest].value:+.3f} ({strongest}).{_attribution(best)}"
     if gain["C3"].low > 0 and more.low > 0:
         word = Word.positive
     elif gain["C3"].high <= 0 or more.high < 0:
