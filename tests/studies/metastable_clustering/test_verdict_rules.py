@@ -119,13 +119,15 @@ def test_lifetimes_that_the_interval_leaves_open():
 
 
 @pytest.mark.parametrize(
-    ("shares", "closest", "verdict"),
-    [((0.76, 0.89, 0.95, 0.96), True, YES), ((0.76, 0.89, 0.95, 0.96), False, OPEN), ((0.7, 0.72, 0.74, 0.75), True, NO),
-     ((0.9, 0.89, 0.95, 0.96), True, OPEN)],
+    ("shares", "others", "verdict"),
+    [((0.76, 0.89, 0.95, 0.96), 0, YES), ((0.76, 0.89, 0.95, 0.96), 1, OPEN), ((0.7, 0.72, 0.74, 0.75), 0, NO),
+     ((0.9, 0.89, 0.95, 0.96), 0, OPEN)],
 )  # fmt: skip
-def test_stairs(shares, closest, verdict):
+def test_stairs(shares, others, verdict):
     medians = {beta: estimate(share) for beta, share in zip(lifetimes.STAIRS, shares, strict=True)}
-    assert lifetimes.judge_stairs(medians, closest).verdict is verdict
+    found = lifetimes.judge_stairs(medians, {100.0: others})
+    assert found.verdict is verdict
+    assert ("runs at β = 100" in found.sentence) is bool(others)
 
 
 @pytest.mark.parametrize(
