@@ -99,6 +99,16 @@ def test_null_runs_are_not_shuffled_and_draw_the_primary_edges_of_random_weights
     assert ParallelEdge() in scan_plan(nulls=True).instruments and ParallelEdge() not in scan_plan().instruments
 
 
+def test_what_speaks_of_token_tables_is_not_asked_of_activations(folder, tmp_path):
+    names = ("packing_capacity", "welch_bound", "vocabulary_budget", "greedy_guarantee", "cosine_edge_by_token_id")
+    lab = Lab(tmp_path / "lab")
+    scan(folder, lab, instruments=(*names, "polarization"))
+    scan(folder, lab, text=TEXT, running=SIZE, instruments=(*names, "polarization"))
+    found = lab.measurements.select("run", "variable").unique().collect().rows()
+    assert {variable for run, variable in found if run == "tiny+given"} == {"polarization", "anisotropy"}
+    assert len({variable for run, variable in found if run == "tiny"}) > len(names)
+
+
 def test_settings_of_an_instrument_are_chosen_by_field():
     plan = scan_plan(instruments=["parallel_edge:kind=block_shift", "loss"])
     assert plan.instruments[:2] == (ParallelEdge(), ParallelEdge(half=True)) and len(plan.instruments) == 3

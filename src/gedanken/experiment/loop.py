@@ -59,8 +59,8 @@ def run(
     """Measure every snapshot of a source into a lab. What the lab already holds is not measured again.
 
     executor: any concurrent.futures executor; by default a pool of `threads` threads (all cores), one matrix and one
-    BLAS thread each. Raises Failure if the source or the lab cannot be used at all, and if anything of a live source could
-    not be measured or written; a snapshot of another that cannot be opened is an entry of `Outcome.failures`.
+    BLAS thread each. Raises Failure if the source or the lab cannot be used at all, and if anything of one that is
+    there only once could not be measured or written; of another, that is an entry of `Outcome.failures`.
     """
     threads = threads or len(os.sched_getaffinity(0))
     own = executor is None
@@ -74,8 +74,7 @@ def run(
                 outcome.already_done += len(tasks) - len(waiting)
                 draw_nulls(waiting, lab, pool)
                 _work_through(waiting, lab, pool, outcome, progress, own=own)
-                if source.live and outcome.failures:
-                    # Once it has gone on, nothing can be measured of it again.
+                if source.once and outcome.failures:
                     raise Failure(outcome.failures[0])
     return outcome
 

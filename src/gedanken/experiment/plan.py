@@ -61,8 +61,9 @@ class Plan:
         return frozenset(instrument.reads for instrument in self.instruments)
 
     def reading(self, capture: Capture) -> list[Instrument]:
-        """The instruments that can read a capture."""
-        return [instrument for instrument in self.instruments if instrument.reads in capture.kinds]
+        """The instruments that can read a capture, and have something to say of it."""
+        able = (instrument for instrument in self.instruments if instrument.reads in capture.kinds)
+        return [instrument for instrument in able if not (instrument.of_tables and capture.kind == Kind.stream)]
 
     @property
     def key(self) -> str:

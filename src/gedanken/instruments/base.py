@@ -167,6 +167,8 @@ class Instrument(abc.ABC):
     """A null that needs the raw data (its draws are raw objects, reduced like the original); drawn when asked."""
     on_request: ClassVar[bool] = False
     """Too dear for every scan: measured only when asked for by name."""
+    of_tables: ClassVar[bool] = False
+    """It speaks of the rows of a token table, their number or order, and says nothing of activations."""
     version: ClassVar[int] = 1
     """Raise it whenever a change moves a value: stored results of other versions are then measured again."""
 

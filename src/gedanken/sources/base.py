@@ -35,7 +35,10 @@ class Source(abc.ABC):
     """Its name in the lab."""
 
     live: ClassVar[bool] = False
-    """A snapshot's state is that of a process that goes on: it must be measured before the next one is asked for."""
+    """A snapshot must be measured before the next one is asked for."""
+
+    once: ClassVar[bool] = False
+    """A snapshot is of a process that goes on: what was not measured of it cannot be measured later."""
 
     @abc.abstractmethod
     def snapshots(self) -> Iterator[Snapshot]:

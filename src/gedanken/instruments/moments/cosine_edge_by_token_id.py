@@ -33,6 +33,7 @@ class CosineEdgeByTokenId(Instrument):
     z: float = 2.0
 
     reads = Kind.moments
+    of_tables = True
     variables = (
         Variable(
             "cosine_edge_by_token_id",

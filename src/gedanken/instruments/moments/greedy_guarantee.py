@@ -37,6 +37,7 @@ class GreedyGuarantee(Instrument):
     z: float = 2.0
 
     reads = Kind.moments
+    of_tables = True
     variables = (
         Variable(
             "greedy_guarantee",

@@ -44,6 +44,7 @@ class PackingCapacity(Instrument):
     z: float = 2.0
 
     reads = Kind.moments
+    of_tables = True
     variables = (
         Variable(
             "packing_capacity",

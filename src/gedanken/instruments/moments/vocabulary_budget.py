@@ -37,6 +37,7 @@ class VocabularyBudget(Instrument):
     z: float = 2.0
 
     reads = Kind.moments
+    of_tables = True
     variables = (
         Variable("feature_budget", "k − mV", "direction", "capacity minus the directions that the vocabulary takes"),
         Variable("vocabulary_share", "mV/k", "1", "the vocabulary's share of the capacity", (0, None), scale="log"),

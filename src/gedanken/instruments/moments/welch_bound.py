@@ -36,6 +36,7 @@ class WelchBound(Instrument):
     z: float = 2.0
 
     reads = Kind.moments
+    of_tables = True
     variables = (
         Variable(
             "welch_bound", "W", "1", "least possible largest |cos| of n rows in d dimensions", (0, 1), no_null=NO_NULL

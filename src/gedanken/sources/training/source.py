@@ -44,6 +44,7 @@ class TrainingSource(Source):
     """
 
     live = True
+    once = True
 
     def __init__(
         self,
