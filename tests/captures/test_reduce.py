@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gedanken.captures.reduce import BLOCK_ENTRIES, POINTS, reduced, spectrum
-from gedanken.instruments.stream._known import stream_of
+from gedanken.captures.reduce import BLOCK_ENTRIES, reduced, spectrum
 from gedanken.kinds import Factors, Kind, Pair
 from gedanken.status import Flag, Refusal
 
@@ -100,15 +99,3 @@ def test_a_pair_is_reduced_to_the_spectrum_of_its_change():
     rng = np.random.default_rng(5)
     base, change = rng.standard_normal((8, 9)), rng.standard_normal((8, 9))
     assert np.allclose(reduced(Pair(base, change), Kind.spectrum).singular_values, svd(change))
-
-
-@pytest.mark.parametrize("rows", [240, 4800])
-def test_points_of_a_stream_are_an_even_part_of_its_kept_rows(rows):
-    stream = stream_of(np.arange(rows, dtype=float)[:, None] + [0.0, 0.5])
-    kept, points = stream.points[stream.kept], reduced(stream, Kind.points)
-    assert len(points) == min(len(kept), POINTS)
-    at = np.searchsorted(kept[:, 0], points[:, 0])
-    assert np.array_equal(kept[at], points)
-    assert np.ptp(np.diff(at)) <= 1
-    # Moments are of all of them.
-    assert reduced(stream, Kind.moments, "unit").n == len(kept)

@@ -17,16 +17,14 @@ from gedanken.kinds import Factors, Kind, Moments, Pair, Spectrum, Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory.lapack import add_gram, symmetric_eigenvalues
 
-POINTS = 1024
-"""Rows of a stream handed on as points at most, evenly: half a million pairs of tokens of some dozens of prompts."""
 BLOCK_ENTRIES = 1 << 21
 """Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
 
 
 def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] = ()):
     """The raw object as an instrument of `kind` reads it; of a pair, the spectrum is that of ΔW, of moments that
-    of the centred covariance. Of a stream, the spectrum is that of its second half's moments, moments are those of its
-    reservoir, and points at most 1,024 rows of that.
+    of the centred covariance. Of a stream, the spectrum is that of its second half's moments, while points and moments are
+    those of its reservoir.
 
     `notes` are the capture's: `quantised` and `untied` are handed on to what reads the reduction.
     Raises Refusal where the object has no such reduction (see `spectrum` and `point_moments.accumulate`).
@@ -35,10 +33,7 @@ def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] 
     if isinstance(raw, Stream | Moments) and kind == Kind.spectrum:
         return covariance_spectrum(raw.report if isinstance(raw, Stream) else raw)
     if isinstance(raw, Stream) and kind in (Kind.points, Kind.moments):
-        kept = np.flatnonzero(raw.kept)
-        if kind == Kind.points and len(kept) > POINTS:
-            kept = kept[np.arange(POINTS) * len(kept) // POINTS]
-        raw = raw.points[kept]
+        raw = raw.points[raw.kept]
     match kind:
         case Kind.spectrum:
             return spectrum(raw.change if isinstance(raw, Pair) else raw, quantised=quantised)
