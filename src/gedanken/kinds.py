@@ -192,6 +192,11 @@ class Stream:
         """Which rows of `points` are not among the first positions."""
         return self.position >= FIRST_POSITIONS
 
+    @cached_property
+    def kept_points(self) -> Float[np.ndarray, "k d"]:
+        """Those rows, one array for all who read them."""
+        return self.points[self.kept]
+
     @property
     def dimension(self) -> int:
         return self.report.dimension

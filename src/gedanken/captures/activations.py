@@ -42,10 +42,8 @@ class _Call:
     mlp: torch.Tensor | None = None
     read: torch.Tensor | None = None
     """What the MLP reads, and `before`, what that was normalised from, if it was: copies, as something may be added to
-    them in place."""
+    them in place, while it is not known which of the two is the stream."""
     before: torch.Tensor | None = None
-    normalised: bool = False
-    parallel: bool = False
 
 
 class _Place:
@@ -53,7 +51,7 @@ class _Place:
 
     def __init__(self, width: int, rows: int, state: bool):
         self.report, self.state = StreamSums(width), state
-        self.fit, self.excluded = StreamSums(width), 0
+        self.fit, self.excluded = StreamSums(width, absolute=True), 0
         self.points = np.full((rows, width), np.nan, np.float32) if state else np.zeros((0, width), np.float32)
 
 
@@ -62,7 +60,7 @@ class StreamObserver(Observer):
     those of the first half, and a reservoir of points."""
 
     def __init__(self, blocks: list[Block], prompts: Prompts, wanted: Callable[[Site], bool], dtype: str):
-        self._blocks, self._dtype = blocks, dtype
+        self._blocks, self._dtype, self._half = blocks, dtype, prompts.half
         self._kept_tokens = sum(max(0, len(row) - FIRST_POSITIONS) for row in prompts.tokens[prompts.half :])
         self._start, self.prompt, self.position = _reservoir(prompts)
         self._stacks = {block.stack: block.width for block in blocks}
@@ -74,6 +72,8 @@ class StreamObserver(Observer):
         self._wanted = wanted
         self._handles: list[Any] = []
         self._staged: dict[Site, torch.Tensor] = {}
+        self._room: dict[Site, torch.Tensor] = {}
+        self._norm_after: dict[str, bool] = {}
         self._open: dict[str, _Call] = {}
         self._count: dict[str | None, int] = {}
 
@@ -81,6 +81,7 @@ class StreamObserver(Observer):
         for site in self._places:
             self._places[site] = _Place(self._stacks[site.stack], len(self.prompt), _is_state(site))
         self._seen = dict.fromkeys(self._places, False)
+        self._passed = 0
 
     def _sites(self) -> Iterator[Site]:
         for stack, layers in self._layers.items():
@@ -107,7 +108,7 @@ class StreamObserver(Observer):
     def detach(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self._handles = []
+        self._handles, self._room = [], {}
         self._begin()
 
     def _begin(self) -> None:
@@ -156,9 +157,13 @@ class StreamObserver(Observer):
         read = _first((*args, *kwargs.values()))
         norm = call.norms.get(_memory(read))
         stream = norm[0] if norm else read
-        call.parallel = _memory(stream) == _memory(call.entered)
-        call.read, call.before = read.clone(), stream.clone()
-        call.normalised = norm is not None
+        site = Site("resid", "resid_mid", call.layer, block.stack)
+        if not self._takes(site) or _memory(stream) == _memory(call.entered):
+            return
+        if block.name in self._norm_after:
+            self._stage(site, read if self._norm_after[block.name] else stream)
+        else:
+            call.read, call.before = read.clone(), stream.clone()
 
     def _mlp_ends(self, block: Block, out: Any) -> None:
         call = self._open[block.name]
@@ -168,15 +173,25 @@ class StreamObserver(Observer):
     def _leave(self, block: Block, out: Any) -> None:
         call, left = self._open.pop(block.name), _first((out,))
         self._stage(Site("resid", "resid_post", call.layer, block.stack), left)
-        if call.read is not None and not call.parallel:
-            # A block that ends in a norm normalises after adding: there the stream itself is normalised.
-            mid = call.read if _memory(left) in call.norms else call.before
+        # A block that ends in a norm normalises after adding: there the stream itself is normalised.
+        self._norm_after[block.name] = _memory(left) in call.norms
+        if call.read is not None:
+            mid = call.read if self._norm_after[block.name] else call.before
             self._stage(Site("resid", "resid_mid", call.layer, block.stack), mid)
 
+    def _takes(self, site: Site) -> bool:
+        """Whether anything of this batch is kept of a site: the first half is, of states."""
+        return site in self._places and (self._places[site].state or self._passed >= self._half)
+
     def _stage(self, site: Site, tensor: torch.Tensor) -> None:
-        if site in self._places:
-            wide = torch.float64 if tensor.dtype == torch.float64 else torch.float32
-            self._staged[site] = tensor.detach().to(wide, copy=True)
+        """Copy into room that the site keeps from batch to batch: new memory would cost as much as the copying."""
+        if not self._takes(site):
+            return
+        wide = torch.float64 if tensor.dtype == torch.float64 else torch.float32
+        room = self._room.get(site)
+        if room is None or len(room) < tensor.numel() or (room.dtype, room.device) != (wide, tensor.device):
+            room = self._room[site] = torch.empty(tensor.numel(), dtype=wide, device=tensor.device)
+        self._staged[site] = room[: tensor.numel()].view(tensor.shape).copy_(tensor.detach())
 
     # sums
 
@@ -188,6 +203,7 @@ class StreamObserver(Observer):
         kept = torch.nonzero((mask & (place >= FIRST_POSITIONS)).reshape(-1))[:, 0]
         lengths = mask.sum(dim=1).tolist()
         staged, self._staged = self._staged, {}
+        self._passed = int(batch.prompts[-1]) + 1
 
         def take(entry: tuple[Site, torch.Tensor]) -> None:
             site, tensor = entry
@@ -197,9 +213,9 @@ class StreamObserver(Observer):
             self._seen[site] = True
             rows, at = tensor.reshape(-1, width), self._places[site]
             if batch.half == "report":
-                at.report.add(rows[kept.to(rows.device)])
+                at.report.add(rows, kept.to(rows.device))
             if at.state and batch.half == "fit":
-                at.fit.add(rows[kept.to(rows.device)])
+                at.fit.add(rows, kept.to(rows.device))
             elif at.state:
                 at.excluded += int(mask.sum()) - len(kept)
                 self._keep(at.points, tensor.reshape(*mask.shape, width), batch.prompts, lengths)

@@ -17,8 +17,9 @@ from gedanken.kinds import Factors, Kind, Moments, Pair, Spectrum, Stream
 from gedanken.status import Flag, Refusal
 from gedanken.theory.lapack import add_gram, symmetric_eigenvalues
 
-BLOCK_ENTRIES = 1 << 21
-"""Entries converted to float64 at a time: 16 MB, small beside any matrix worth the trouble, large enough for BLAS."""
+BLOCK_ENTRIES, BLOCK_ROWS = 1 << 18, 512
+"""Entries converted to float64 at a time: 2 MB, which stay in the cache, unless these are fewer rows than hide the traffic of
+the sum."""
 
 
 def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] = ()):
@@ -33,7 +34,7 @@ def reduced(raw: Raw, kind: Kind, preparation: str = "", notes: Collection[str] 
     if isinstance(raw, Stream | Moments) and kind == Kind.spectrum:
         return covariance_spectrum(raw.report if isinstance(raw, Stream) else raw)
     if isinstance(raw, Stream) and kind in (Kind.points, Kind.moments):
-        raw = raw.points[raw.kept]
+        raw = raw.kept_points
     match kind:
         case Kind.spectrum:
             return spectrum(raw.change if isinstance(raw, Pair) else raw, quantised=quantised)
@@ -101,7 +102,7 @@ def _gram(matrix: np.ndarray, scale: float = 1.0) -> Float[np.ndarray, "short sh
     short, long = sorted(matrix.shape)
     tall = matrix if matrix.shape[0] == long else matrix.T
     gram = np.zeros((short, short))
-    step = max(1, BLOCK_ENTRIES // short)
+    step = max(BLOCK_ROWS, BLOCK_ENTRIES // short)
     for start in range(0, long, step):
         block = tall[start : start + step].astype(np.float64, order="K")
         if scale != 1.0:

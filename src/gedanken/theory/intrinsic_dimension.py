@@ -35,26 +35,40 @@ def neighbour_distances(
     below about 1e−16 of the largest squared norm are rounding: centre the points first. Raises ValueError if a point
     has fewer neighbours.
     """
-    norms, found = np.einsum("ij,ij->i", points, points), np.empty((len(points), count))
-    scale = float(norms.max(initial=0.0)) or 1.0
-    norms, group = norms / scale, np.arange(len(points)) if group is None else group
     products = np.zeros((len(points), len(points)))
     add_gram(products, np.ascontiguousarray(points).T)
     mirror(products)
-    for start in range(0, len(points), BLOCK):
+    lengths = np.sqrt(np.diagonal(products))
+    return distances_from(products, np.ones_like(lengths), lengths, count, group)
+
+
+def distances_from(
+    products: Float[np.ndarray, "n n"],
+    factors: Float[np.ndarray, " n"],
+    lengths: Float[np.ndarray, " n"],
+    count: int,
+    group: Int[np.ndarray, " n"] | None = None,
+) -> Float[np.ndarray, "n count"]:
+    """`neighbour_distances` of points whose inner products are products_ij factors_i factors_j, the diagonal aside (cosines
+    and lengths, or products and ones), and whose norms are `lengths`."""
+    scale = float(lengths.max(initial=0.0)) or 1.0
+    norms, factors, found = (lengths / scale) ** 2, factors / scale, np.empty((len(products), count))
+    group = np.arange(len(products)) if group is None else group
+    for start in range(0, len(products), BLOCK):
         rows = slice(start, start + BLOCK)
-        square = products[rows] * (-2 / scale)
+        square = products[rows] * (-2 * factors[rows, None])
+        square *= factors
         square += norms
         square += norms[rows, None]
         square[group[rows, None] == group] = np.inf
         nearest = square.astype(np.float32)
-        nearest = np.partition(nearest, count - 1, axis=1)[:, :count] if count <= len(points) else nearest
+        nearest = np.partition(nearest, count - 1, axis=1)[:, :count] if count <= len(products) else nearest
         nearest.sort(axis=1)
         if nearest.shape[1] < count or not np.isfinite(nearest[:, -1]).all():
             raise ValueError(f"a point has fewer than {count} neighbours")
         # Distinct points closer than rounding are set at its edge, so that ratios stay finite.
         least = np.finfo(float).eps * np.maximum(norms[rows, None], np.finfo(float).tiny)
-        found[rows] = np.sqrt(scale * np.maximum(nearest, least))
+        found[rows] = scale * np.sqrt(np.maximum(nearest, least))
     return found
 
 

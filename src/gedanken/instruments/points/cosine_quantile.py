@@ -37,8 +37,8 @@ TAILS = (0.001, 0.5, 0.999)
 """Levels of the asymmetry."""
 WEIGHTS = np.array([1.0, -2.0, 1.0])
 
-TILE = 64
-"""Rows of pairs handled together: a megabyte of 2,048."""
+TILE = 32
+"""Rows of pairs handled together: half a megabyte of 2,048."""
 
 LEAST = 10
 """Rows below which a quantile's error is no number."""
@@ -154,7 +154,9 @@ def _counts(square: Float[np.ndarray, "n n"], change: np.ufunc, bounds: list[flo
     found = np.empty((len(bounds), len(square)), int)
     for start in range(0, len(square), TILE):
         rows = change(square[start : start + TILE])
-        found[:, start : start + TILE] = [[np.count_nonzero(row) for row in rows <= bound] for bound in bounds]
+        for at, bound in enumerate(bounds):
+            # Nobody has the 34 GB for rows of 2¹⁶ pairs, and to count in 16 bits takes half the time.
+            found[at, start : start + TILE] = np.add.reduce((rows <= bound).view(np.uint8), axis=1, dtype=np.uint16)
     return found
 
 

@@ -75,15 +75,16 @@ def rows_of(stream: Stream, *, first: bool = False, least: int = 2) -> Rows:
     chosen = np.ones(len(stream.points), bool) if first else stream.kept
     if np.count_nonzero(chosen) < least:
         raise Refusal(Flag.too_small, f"{np.count_nonzero(chosen)} rows, where {least} are needed")
-    rows = shared(stream, ("rows", first), lambda: _rows(stream, chosen))
+    rows = shared(stream, ("rows", first), lambda: _rows(stream, chosen, first))
     if len(rows.points) < least:
         raise Refusal(Flag.too_small, f"{len(rows.points)} rows other than zero, where {least} are needed")
     return rows
 
 
-def _rows(stream: Stream, chosen: Bool[np.ndarray, " n"]) -> Rows:
+def _rows(stream: Stream, chosen: Bool[np.ndarray, " n"], first: bool) -> Rows:
     prompt = stream.prompt[chosen]
-    points = stream.points[chosen].astype(np.float64)
+    points = stream.points[chosen] if first else stream.kept_points
+    points = points.astype(np.float64)
     if np.any(np.diff(prompt) < 0):
         order = np.argsort(prompt, kind="stable")
         points, prompt = points[order], prompt[order]
@@ -93,15 +94,20 @@ def _rows(stream: Stream, chosen: Bool[np.ndarray, " n"]) -> Rows:
     if scale == 0:
         raise Refusal(Flag.zero_rows)
     points /= scale
-    number = np.unique(prompt, return_inverse=True)[1]
-    prompts = int(number[-1]) + 1
-    groups = min(prompts, MOST_GROUPS)
+    number, group, groups = grouped(prompt)
     alive = points.any(axis=1)
-    group = number * groups // prompts
     if alive.all():
         return Rows(points, group, number, groups, scale, ())
     group = np.unique(group[alive], return_inverse=True)[1]
     return Rows(points[alive], group, number[alive], int(group[-1]) + 1, scale, (Flag.zero_rows,))
+
+
+def grouped(prompt: Int[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], int]:
+    """Number of each row's prompt and of its group, and how many groups there are."""
+    number = np.unique(prompt, return_inverse=True)[1]
+    prompts = int(number.max()) + 1
+    groups = min(prompts, MOST_GROUPS)
+    return number, number * groups // prompts, groups
 
 
 def valued(

@@ -72,9 +72,12 @@ class SecondMoment:
 
     @cached_property
     def matrix(self) -> Float[np.ndarray, "d d"]:
-        found = self.half + _gram(self.rows.points[self.rows.group % 2 == 1])
+        found = self._sum()
         mirror(found)
         return found
+
+    def _sum(self) -> Float[np.ndarray, "d d"]:
+        return _gram(self.rows.points)
 
     def rest(self, of_groups: Float[np.ndarray, "groups *k"]) -> Float[np.ndarray, "left *k"]:
         """Sums over all groups but one, and over all."""
@@ -163,7 +166,11 @@ class SecondMoment:
 
 
 class _Centred(SecondMoment):
-    """Of rows whose mean is zero. Everybody wants its eigenvectors, so they serve for inner products as well."""
+    """Of rows whose mean is zero. Everybody wants its eigenvectors, so they serve for inner products as well; and its
+    half, so the whole is made of that and the other."""
+
+    def _sum(self) -> Float[np.ndarray, "d d"]:
+        return self.half + _gram(self.rows.points[self.rows.group % 2 == 1])
 
     @cached_property
     def inner(self) -> Float[np.ndarray, " groups"]:

@@ -5,13 +5,13 @@ law in which D alone is unknown; token_intrinsic_dimension is its maximum-likeli
 least three octaves of k (within 15 %), from the finest such plateau. token_dimension_two_nn is the value at k = 1, the
 smallest scale, whether there is a plateau or not; token_dimension_by_scale all of them. Unit 1.
 
-Reads. stream: points of the report half, first positions left out, at most 2,048 of them; rows that repeat another
-are left out. Neighbours are sought in other prompts only: those in the same one are near because they are near in
-the text.
+Reads. stream: points of the report half, first positions left out, at most 2,048 of them, evenly, less those that repeat
+another row. Neighbours are sought in other prompts only: those in the same one are near because they are near in the
+text.
 
 Null. On request, every coordinate in a random order of its own: tokens then fill as many dimensions as coordinates allow.
 
-Fails when. There are fewer than 2,000 rows, or no plateau. Above ten dimensions the value is too low for so few rows
+Fails when. There are fewer than 2,000 distinct rows, or no plateau. Above ten dimensions the value is too low for so few rows
 (20 reads as 16). Errors leave out groups of prompts, but not the neighbours they were to others.
 
 Reference. k = 1 [@facco2017estimating, eq. 3]; any k [@denti2022generalized, eq. 7]; neighbours near in time
@@ -19,15 +19,16 @@ left out [@theiler1986spurious].
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from gedanken.instruments.base import Curve, Instrument, KnownCase, Reading, Symmetry, Variable
+from gedanken.instruments.points._pairs import cosines_of
 from gedanken.instruments.stream._known import stream_of
-from gedanken.instruments.stream._prompts import OF_STREAMS, Rows, rows_of, valued
+from gedanken.instruments.stream._prompts import OF_STREAMS, grouped, valued
 from gedanken.instruments.stream_nulls import STREAM_PERMUTATION
 from gedanken.kinds import Kind, Stream
 from gedanken.status import Flag, Refusal
@@ -57,22 +58,25 @@ class TokenIntrinsicDimension(Instrument):
     symmetries = OF_STREAMS | {Symmetry.scale}
     exchangeable = "prompt"
     data_null = STREAM_PERMUTATION
+    version = 2
 
     def measure(self, array: Stream, rng: np.random.Generator) -> Reading:
-        rows = rows_of(array, least=self.least)
-        index, flags = _distinct(rows.points), rows.flags
-        if len(index) < self.least:
-            raise Refusal(Flag.too_small, f"{len(index)} distinct rows, where {self.least} are needed")
-        if len(index) > self.most:
-            index, flags = index[np.arange(self.most) * len(index) // self.most], (*flags, Flag.sampled)
-        rows = _taken(rows, index)
-        if np.bincount(rows.prompt).max() > len(index) - 2 * theory.SCALES[-1]:
+        distinct = _distinct(array.kept_points)
+        if len(distinct) < self.least:
+            raise Refusal(Flag.too_small, f"{len(distinct)} distinct rows, where {self.least} are needed")
+        cosines = cosines_of(array.kept_points, self.most)
+        taken = np.flatnonzero(np.isin(cosines.index, distinct))
+        prompt, group, _ = grouped(array.prompt[array.kept])
+        prompt, group = prompt[cosines.index[taken]], group[cosines.index[taken]]
+        if np.bincount(prompt).max() > len(taken) - 2 * theory.SCALES[-1]:
             raise Refusal(Flag.too_small, "too few tokens in other prompts")
-        points = rows.points
-        points -= points.mean(axis=0)  # a copy
-        distances = theory.neighbour_distances(points, 2 * theory.SCALES[-1], rows.prompt)
-        found = np.array([self._at(distances, k, rows) for k in theory.SCALES])
-        n, whole = len(points), found[:, -1]
+        square, lengths, flags = cosines.square, cosines.lengths[taken], cosines.flags
+        if len(taken) < len(square):
+            square = square[np.ix_(taken, taken)]
+        distances = theory.distances_from(square, lengths, lengths, 2 * theory.SCALES[-1], prompt)
+        groups = np.unique(group, return_inverse=True)[1]
+        found = np.array([_at(distances, k, groups) for k in theory.SCALES])
+        n, whole = len(taken), found[:, -1]
         errors = np.array([jackknife.stderr(values) for values in found[:, :-1]])
         plateau = theory.plateau(whole, self.spread)
         over = found[plateau].mean(axis=0) if plateau is not None else None
@@ -85,17 +89,6 @@ class TokenIntrinsicDimension(Instrument):
                 np.array(theory.SCALES, float), whole, whole - 2 * errors, whole + 2 * errors, n=n, flags=flags
             ),
         }
-
-    def _at(self, distances: np.ndarray, k: int, rows: Rows) -> np.ndarray:
-        """D at one scale with each group left out, and with none."""
-        ratios = np.log(distances[:, 2 * k - 1] / distances[:, k - 1])
-        if not np.any(ratios > 0):
-            raise Refusal(Flag.constant, "every token is as far from the next as from the one after")
-        dimension = theory.gride(ratios, k)
-        scores, curvature = theory.gride_score(ratios, k, dimension)
-        score, curve = rows.sums(scores), rows.sums(curvature)
-        # One Newton step from the full estimate, where all scores sum to zero.
-        return np.append(dimension - (score.sum() - score) / (curve.sum() - curve), dimension)
 
     def known(self, rng: np.random.Generator) -> Iterator[KnownCase]:
         for d in (2, 5):
@@ -114,12 +107,17 @@ def _distinct(points: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " k"]:
     doubtful = np.flatnonzero(~kept)
     if len(doubtful):
         plain = np.ascontiguousarray(points[doubtful])
-        bits = plain.view(np.dtype((np.void, plain.shape[1] * 8))).ravel()
+        bits = plain.view(np.dtype((np.void, plain.shape[1] * plain.itemsize))).ravel()
         kept[doubtful[np.unique(bits, return_index=True)[1]]] = True
     return np.flatnonzero(kept)
 
 
-def _taken(rows: Rows, index: Int[np.ndarray, " k"]) -> Rows:
-    group = np.unique(rows.group[index], return_inverse=True)[1]
-    groups = int(group[-1]) + 1
-    return replace(rows, points=rows.points[index], prompt=rows.prompt[index], group=group, groups=groups)
+def _at(distances: Float[np.ndarray, "n m"], k: int, group: Int[np.ndarray, " n"]) -> Float[np.ndarray, " left"]:
+    """D at one scale with each group left out, and with none."""
+    ratios = np.log(distances[:, 2 * k - 1] / distances[:, k - 1])
+    if not np.any(ratios > 0):
+        raise Refusal(Flag.constant, "every token is as far from the next as from the one after")
+    dimension = theory.gride(ratios, k)
+    score, curve = (np.bincount(group, weights=w) for w in theory.gride_score(ratios, k, dimension))
+    # One Newton step from the full estimate, where all scores sum to zero.
+    return np.append(dimension - (score.sum() - score) / (curve.sum() - curve), dimension)
