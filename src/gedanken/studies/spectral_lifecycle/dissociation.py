@@ -130,7 +130,7 @@ def _two_timescales(unit: Unit, evidence: Evidence) -> UnitVerdict:
     close = abs(at - seen) <= max(2 * float(np.median(np.diff(unit.steps))), 0.2 * seen)
     sign = np.sign(fronts.end_value(gradient)) == np.sign(unit.front.end.value)
     said = (
-        f"{best} against its best rival {rival}: ΔAIC = {rivals[rival].aic - fits[best].aic:.0f}, error on layers left out "
+        f"{best} against its best rival {rival}: ΔAIC = {rivals[rival].aic - fits[best].aic:.1f}, error on layers left out "
         f"{fits[best].left_out:.1f} against {rivals[rival].left_out:.1f} noise variances, R² of u "
         f"{fits[best].r_squared['u']:.2f} and "
         f"of α {fits[best].r_squared['alpha']:.2f}; τ_s/τ_f = {spread.value:.1f}; the gradient's peak is predicted at step "

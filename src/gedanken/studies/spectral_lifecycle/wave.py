@@ -54,7 +54,7 @@ def _travels(unit: Unit, evidence: Evidence) -> UnitVerdict:
     last = f"{abs(front.lag.value):.0f} steps {'after' if front.lag.value >= 0 else 'before'} the first"
     said = (
         f"The seeds' mean arrives by depth with τ_b = {front.tau.value:.2f} (p = {front.tau_p:.2g}), its last third {last}; "
-        f"a travelling model beats the one without travel by ΔAIC = {margin:.0f}.{_controls(unit)}"
+        f"a travelling model beats the one without travel by ΔAIC = {margin:.1f}.{_controls(unit)}"
     )
     inner = fronts.kendall(front.arrivals[1:-1])
     if ordered and late and margin > AIC_MARGIN:
