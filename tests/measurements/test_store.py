@@ -87,6 +87,28 @@ def test_a_kill_between_merging_and_deleting_loses_and_doubles_nothing(lab, monk
     assert values(again) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("moment", ["_scan", "_put"])
+def test_two_compactions_at_once_lose_and_double_nothing(lab, monkeypatch, moment):
+    """The second begins and ends before the first reads its parts, or before it writes what it read."""
+    for number in range(4):
+        lab.write("measurements", [_row(variable=f"v{number}", value=float(number))], part_key("a", number))
+    lab.compact()
+    lab.write("measurements", [_row(variable="v4", value=4.0)], part_key("a", 4))
+    other, doing = Lab(lab.path), getattr(lab, moment)
+
+    def interrupted(*arguments):
+        monkeypatch.undo()
+        other.compact()
+        return doing(*arguments)
+
+    monkeypatch.setattr(lab, moment, interrupted)
+    lab.compact()
+    for _ in range(2):
+        assert values(Lab(lab.path)) == [0, 1, 2, 3, 4] and len(Lab(lab.path).done()) == 5
+        lab.compact()
+    assert len(list((lab_folder(lab) / "measurements").iterdir())) == 1
+
+
 def test_a_leftover_temporary_file_is_ignored(lab):
     lab.write("measurements", [_row()], part_key("a", 0))
     (lab_folder(lab) / "measurements" / "x.parquet.123.tmp").write_bytes(b"half")

@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import fsspec
@@ -21,6 +22,9 @@ from gedanken.status import Failure
 _MERGED = "merged-"
 _ORDER = ("variable", "run", "site", "step")
 """Merged parts are sorted this way, so that one variable of all steps is a few consecutive row groups."""
+
+LISTINGS = 10
+"""Times that parts are listed at most, where others keep replacing them."""
 
 
 def digest(*texts: object, size: int = 12) -> str:
@@ -88,10 +92,8 @@ class Lab:
         """One table, lazily: every live part, the current snapshot of each (run, step), the newest row of each key (of null
         draws, the longest)."""
         raw, merged = self._live(name)
-        frame = self._scan([*merged, *raw], name)
+        frame = self._rows(raw, merged, name)
         if name in schema.OF_A_SNAPSHOT:
-            if self._overlap(merged):
-                frame = frame.unique(subset=[*schema.KEYS[name], "fingerprint"], keep="any")
             current = self.table("steps").select("run", "step", "fingerprint")
             return frame.join(current, on=["run", "step", "fingerprint"], how="semi", nulls_equal=True)
         if "created" in schema.TABLES[name]:
@@ -122,11 +124,13 @@ class Lab:
             self.write(table, frame, f"{digest(run, size=4)}-{key}" if run else key)
 
     def compact(self) -> None:
-        """Merge the parts of every table into one each. Safe to kill and to run beside writers."""
+        """Merge the parts of every table into one each. Safe to kill, and to run beside writers and another compaction."""
         for table in schema.TABLES:
             raw, merged = self._live(table)
             if raw or len(merged) > 1:
-                self._rewrite(table, lambda frame: frame, keep=lambda key: True)
+                # Parts that vanish are being merged by somebody else.
+                with suppress(FileNotFoundError):
+                    self._rewrite(table, lambda frame: frame, keep=lambda key: True)
 
     def delete(self, run: str) -> None:
         """Forget a run. Raises Failure if there is none of that name."""
@@ -172,7 +176,13 @@ class Lab:
             return []
 
     def _live(self, table: str) -> tuple[list[str], list[str]]:
-        """Paths of the raw and the merged parts that count."""
+        """Paths of the raw and the merged parts that count. Listed anew if one is replaced meanwhile."""
+        for _ in range(LISTINGS):
+            with suppress(FileNotFoundError):
+                return self._listed(table)
+        return self._listed(table)
+
+    def _listed(self, table: str) -> tuple[list[str], list[str]]:
         parts = self._parts(table)
         merged = [p for p in parts if Path(p).name.startswith(_MERGED)]
         replaced = {name for p in merged for name in self._about(p)["replaces"]}
@@ -190,9 +200,16 @@ class Lab:
         return self._merged[merged]
 
     def _overlap(self, merged: Iterable[str]) -> bool:
-        """Whether two merged parts hold one key (labs merged after a common scan)."""
+        """Whether two merged parts hold one key (labs merged after a common scan, or compacted by two at once)."""
         keys = [key for name in merged for key in self._about(name)["keys"]]
         return len(set(keys)) < len(keys)
+
+    def _rows(self, raw: list[str], merged: list[str], table: str) -> pl.LazyFrame:
+        """All rows of the parts, those of a snapshot once."""
+        frame = self._scan([*merged, *raw], table)
+        if table in schema.OF_A_SNAPSHOT and self._overlap(merged):
+            return frame.unique(subset=[*schema.KEYS[table], "fingerprint"], keep="any")
+        return frame
 
     def _scan(self, paths: list[str], table: str) -> pl.LazyFrame:
         empty = schema.frame(table).lazy()
@@ -214,14 +231,15 @@ class Lab:
 
     def _rewrite(self, table: str, change: Callable[[pl.DataFrame], pl.DataFrame], keep: Callable[[str], bool]) -> None:
         raw, merged = self._live(table)
-        frame = change(self._scan([*merged, *raw], table).collect())
+        frame = change(self._rows(raw, merged, table).collect())
         keys = {Path(p).stem for p in raw}.union(*(self._about(p)["keys"] for p in merged))
         about = {"keys": sorted(filter(keep, keys)), "replaces": [Path(p).name for p in merged]}
         order = [name for name in _ORDER if name in frame.columns]
         frame = frame.sort(order) if order else frame
         self._put(f"{table}/{_MERGED}{uuid.uuid4().hex}.parquet", frame, {"gedanken": json.dumps(about)})
         for path in [*raw, *merged]:
-            self._fs.rm_file(path)
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(path)
 
     def _put(self, name: str, frame: pl.DataFrame, metadata: dict[str, str]) -> None:
         buffer = io.BytesIO()
