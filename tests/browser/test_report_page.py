@@ -49,6 +49,16 @@ def test_it_is_quiet_and_asks_for_nothing(opened, page_file):
     assert [url for url in opened.asked if not url.startswith("data:")] == [page_file.as_uri()]
 
 
+def test_panels_out_of_sight_are_drawn_when_idle(browser, page_file):
+    view = browser.new_page(viewport={"width": 1400, "height": 900})
+    view.goto(page_file.as_uri())
+    view.wait_for_function(
+        "[...document.querySelectorAll('.panel')].every(p => p.querySelector('.chart svg, .empty:not([hidden])'))"
+    )
+    assert view.evaluate("scrollY") == 0
+    view.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_sticks_out_at_400_pixels(browser, page_file, scheme):
     opened = Opened(browser, page_file, 400, scheme)

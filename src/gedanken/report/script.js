@@ -237,26 +237,35 @@
   const panels = page.panels.map((spec) => new Panel(spec));
   const pending = new Set();
 
-  function track(promise) {
-    pending.add(promise);
-    promise.finally(() => {
-      pending.delete(promise);
-      if (!pending.size) document.documentElement.dataset.drawn = Math.round(performance.now());
+  async function draw(panel) {
+    panel.seen = true;
+    pending.add(panel);
+    try { await panel.show(); } finally {
+      pending.delete(panel);
+      if (!pending.size) whenDrawn();
+    }
+  }
+
+  // Panels out of sight follow one by one when there is nothing else to do, so that a print of the page is whole.
+  const whenIdle = globalThis.requestIdleCallback ?? setTimeout;
+  function whenDrawn() {
+    document.documentElement.dataset.drawn ??= Math.round(performance.now());
+    whenIdle(() => {
+      const next = panels.find((panel) => !panel.seen);
+      if (next && !pending.size) draw(next);
     });
   }
 
   const watcher = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       const panel = panels.find((p) => p.element === target);
-      if (!isIntersecting || panel.seen) continue;
-      panel.seen = true;
-      track(panel.show());
+      if (isIntersecting && !panel.seen) draw(panel);
     }
-    if (!pending.size) document.documentElement.dataset.drawn ??= Math.round(performance.now());
+    if (!pending.size) whenDrawn();
   }, { rootMargin: "150px" });
   panels.forEach((panel) => watcher.observe(panel.element));
 
-  const redraw = () => panels.forEach((panel) => panel.seen && track(panel.show()));
+  const redraw = () => panels.forEach((panel) => panel.seen && draw(panel));
   runSelect.addEventListener("change", redraw);
 
   function setTheme(name) {
