@@ -157,8 +157,9 @@ def test_hooks_leave_outputs_as_they_are(family):
         before = outputs(model, tokens, mask)["logits"]
         observer = StreamObserver(blocks_of(model, model.config.to_dict()), prompts, lambda site: True, "float32")
         observer.attach(model)
+        observer.begin(batch := Batch(tokens, mask, np.arange(4), "report"))
         during = outputs(model, tokens, mask)["logits"]
-        observer.batch(Batch(tokens, mask, np.arange(4), "report", None))
+        observer.batch(batch)
         observer.detach()
         after = outputs(model, tokens, mask)["logits"]
     assert torch.equal(before, during) and torch.equal(before, after)

@@ -127,6 +127,40 @@ def test_an_observer_without_memory_sends_all_prompts_through_again(half):
         np.testing.assert_equal(parts(found[key]), parts(expected[key]), err_msg=str(key))
 
 
+def test_memory_failing_in_the_midst_of_a_pass_counts_nothing_twice(monkeypatch):
+    """Sums grow while a model runs: at the last block the second half of the text finds no memory for three prompts."""
+    monkeypatch.setattr("gedanken.captures.activations.TOGETHER", 1)
+
+    def observed(batch: int, *, short: bool) -> tuple[int, dict]:
+        model, prompts = models.model("llama"), models.prompts(9, equal=True)
+        observer = StreamObserver(blocks_of(model, model.config.to_dict()), prompts, lambda site: True, "float32")
+        calls = []
+
+        def fail(_, args, kwargs):
+            calls.append(len(args[0]))
+            if short and len(calls) > 1 and calls[-1] > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        model.model.layers[-1].register_forward_pre_hook(fail, with_kwargs=True)
+        return run_forward(model, prompts, [observer], batch=batch), {
+            str(c.site): parts(c.read()) for c in observer.captures()
+        }
+
+    (size, found), (_, expected) = observed(4, short=True), observed(2, short=False)
+    assert size == 2 and len(expected) > 5
+    np.testing.assert_equal(found, expected)
+
+
+def test_passes_that_another_observer_makes_are_not_counted():
+    def observed(heated: bool) -> dict:
+        model, prompts = models.model("llama"), models.prompts(6, equal=True)
+        found = every_observer(model, prompts)
+        run_forward(model, prompts, found if heated else found[:3], batch=2)
+        return {(c.kind, str(c.site)): parts(c.read()) for observer in found[:2] for c in observer.captures()}
+
+    np.testing.assert_equal(observed(heated=True), observed(heated=False))
+
+
 def every_observer(model: torch.nn.Module, prompts: Prompts) -> list[Observer]:
     config = model.config.to_dict()
     places = places_of(model, config)

@@ -27,6 +27,10 @@ from gedanken.status import Flag, Refusal
 RESERVOIR = 4096
 """Tokens kept as points at most."""
 
+TOGETHER = 16
+"""Sites summed at a time, in the midst of the pass: enough to keep every core busy, few enough that most of them are still
+in the cache."""
+
 _OF_STATE = frozenset({Kind.stream, Kind.points, Kind.moments, Kind.spectrum})
 _OF_SUMS = frozenset({Kind.spectrum})
 
@@ -46,6 +50,27 @@ class _Call:
     before: torch.Tensor | None = None
 
 
+@dataclass(frozen=True)
+class _Passing:
+    """The batch in hand, on the host: `kept` are its rows that count, `excluded` how many at first positions do not."""
+
+    mask: torch.Tensor
+    kept: torch.Tensor
+    excluded: int
+    lengths: list[int]
+    prompts: np.ndarray
+    half: str
+    device: torch.device
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Passing":
+        mask = batch.mask.cpu()
+        late = torch.arange(mask.shape[1]).expand_as(mask) >= FIRST_POSITIONS
+        kept = torch.nonzero((mask & late).reshape(-1))[:, 0]
+        lengths = mask.sum(dim=1).tolist()
+        return cls(mask, kept, sum(lengths) - len(kept), lengths, batch.prompts, batch.half, batch.tokens.device)
+
+
 class _Place:
     """What is kept of one site: of a state everything, elsewhere the sums of the second half alone."""
 
@@ -60,7 +85,7 @@ class StreamObserver(Observer):
     those of the first half, and a reservoir of points."""
 
     def __init__(self, blocks: list[Block], prompts: Prompts, wanted: Callable[[Site], bool], dtype: str):
-        self._blocks, self._dtype, self._half = blocks, dtype, prompts.half
+        self._blocks, self._dtype = blocks, dtype
         self._kept_tokens = sum(max(0, len(row) - FIRST_POSITIONS) for row in prompts.tokens[prompts.half :])
         self._start, self.prompt, self.position = _reservoir(prompts)
         self._stacks = {block.stack: block.width for block in blocks}
@@ -71,17 +96,17 @@ class StreamObserver(Observer):
         self.forget()
         self._wanted = wanted
         self._handles: list[Any] = []
+        self._batch: _Passing | None = None
         self._staged: dict[Site, torch.Tensor] = {}
-        self._room: dict[Site, torch.Tensor] = {}
+        self._rooms: list[torch.Tensor] = []
         self._norm_after: dict[str, bool] = {}
         self._open: dict[str, _Call] = {}
-        self._count: dict[str | None, int] = {}
+        self._count: dict[str | None, int] = dict.fromkeys(self._stacks, 0)
 
     def forget(self) -> None:
         for site in self._places:
             self._places[site] = _Place(self._stacks[site.stack], len(self.prompt), _is_state(site))
         self._seen = dict.fromkeys(self._places, False)
-        self._passed = 0
 
     def _sites(self) -> Iterator[Site]:
         for stack, layers in self._layers.items():
@@ -101,17 +126,18 @@ class StreamObserver(Observer):
 
     def attach(self, model: torch.nn.Module) -> None:
         modules = dict(model.named_modules())
-        self._handles = [model.register_forward_pre_hook(lambda *_: self._begin())]
         for block in self._blocks:
             self._attach_block(block, modules)
 
     def detach(self) -> None:
         for handle in self._handles:
             handle.remove()
-        self._handles, self._room = [], {}
-        self._begin()
+        self._handles, self._rooms, self._batch = [], [], None
+        self._staged.clear()
+        self._open.clear()
 
-    def _begin(self) -> None:
+    def begin(self, batch: Batch) -> None:
+        self._batch = _Passing.of(batch)
         self._staged, self._open, self._count = {}, {}, dict.fromkeys(self._stacks, 0)
 
     def _attach_block(self, block: Block, modules: Mapping[str, torch.nn.Module]) -> None:
@@ -178,55 +204,61 @@ class StreamObserver(Observer):
         if call.read is not None:
             mid = call.read if self._norm_after[block.name] else call.before
             self._stage(Site("resid", "resid_mid", call.layer, block.stack), mid)
+        if len(self._staged) >= TOGETHER:
+            self._sum()
 
     def _takes(self, site: Site) -> bool:
-        """Whether anything of this batch is kept of a site: the first half is, of states."""
-        return site in self._places and (self._places[site].state or self._passed >= self._half)
+        """Whether anything of this batch is kept of a site: of the first half states are, and between batches nothing."""
+        if self._batch is None or site not in self._places:
+            return False
+        return self._places[site].state or self._batch.half == "report"
 
     def _stage(self, site: Site, tensor: torch.Tensor) -> None:
-        """Copy into room that the site keeps from batch to batch: new memory would cost as much as the copying."""
+        """Copy into room that is kept: new memory would cost as much as the copying. A later tensor takes the place of an
+        earlier one of the same site."""
         if not self._takes(site):
             return
         wide = torch.float64 if tensor.dtype == torch.float64 else torch.float32
-        room = self._room.get(site)
-        if room is None or len(room) < tensor.numel() or (room.dtype, room.device) != (wide, tensor.device):
-            room = self._room[site] = torch.empty(tensor.numel(), dtype=wide, device=tensor.device)
+        at = list(self._staged).index(site) if site in self._staged else len(self._staged)
+        self._rooms += [torch.empty(0)] * (at + 1 - len(self._rooms))
+        room = self._rooms[at]
+        if len(room) < tensor.numel() or (room.dtype, room.device) != (wide, tensor.device):
+            room = self._rooms[at] = torch.empty(tensor.numel(), dtype=wide, device=tensor.device)
         self._staged[site] = room[: tensor.numel()].view(tensor.shape).copy_(tensor.detach())
 
     # sums
 
     def batch(self, batch: Batch) -> None:
-        """Add what the hooks saw. A tensor that does not have one row of the stream's width for each token is no
-        part of the stream, and is left out."""
-        mask = batch.mask.cpu()
-        place = torch.arange(mask.shape[1]).expand_as(mask)
-        kept = torch.nonzero((mask & (place >= FIRST_POSITIONS)).reshape(-1))[:, 0]
-        lengths = mask.sum(dim=1).tolist()
-        staged, self._staged = self._staged, {}
-        self._passed = int(batch.prompts[-1]) + 1
+        self._sum()
+        self._batch = None
+
+    def _sum(self) -> None:
+        """Add what is staged. A tensor that does not have one row of the stream's width for each token is no part of the
+        stream, and is left out."""
+        batch, staged, self._staged = self._batch, self._staged, {}
 
         def take(entry: tuple[Site, torch.Tensor]) -> None:
             site, tensor = entry
             width = self._stacks[site.stack]
-            if tensor.numel() != mask.numel() * width:
+            if tensor.numel() != batch.mask.numel() * width:
                 return
             self._seen[site] = True
             rows, at = tensor.reshape(-1, width), self._places[site]
             if batch.half == "report":
-                at.report.add(rows, kept.to(rows.device))
+                at.report.add(rows, batch.kept.to(rows.device))
             if at.state and batch.half == "fit":
-                at.fit.add(rows, kept.to(rows.device))
+                at.fit.add(rows, batch.kept.to(rows.device))
             elif at.state:
-                at.excluded += int(mask.sum()) - len(kept)
-                self._keep(at.points, tensor.reshape(*mask.shape, width), batch.prompts, lengths)
+                at.excluded += batch.excluded
+                self._keep(at.points, tensor.reshape(*batch.mask.shape, width), batch)
 
-        each(take, staged.items(), batch.tokens.device)
+        each(take, staged.items(), batch.device)
 
-    def _keep(self, points: np.ndarray, tensor: torch.Tensor, prompts: np.ndarray, lengths: list[int]) -> None:
-        for i, prompt in enumerate(prompts):
+    def _keep(self, points: np.ndarray, tensor: torch.Tensor, batch: "_Passing") -> None:
+        for i, (prompt, length) in enumerate(zip(batch.prompts, batch.lengths, strict=True)):
             start = self._start.get(int(prompt))
             if start is not None:
-                points[start : start + lengths[i]] = tensor[i, : lengths[i]].cpu().numpy()
+                points[start : start + length] = tensor[i, :length].cpu().numpy()
 
     # reading
 

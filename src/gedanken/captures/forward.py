@@ -1,16 +1,18 @@
 """Forward passes over prompts, watched by observers: what a running model shows is reduced while it runs.
 
 One batch of whole prompts is in memory at a time. Observers register plain forward hooks, which change nothing, and are
-told of each batch when its pass is over. The first half of the prompts fits what must be fitted, the second is measured.
+told of each batch before and after its pass. The first half of the prompts fits what must be fitted, the second is
+measured.
 """
 
 import abc
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -31,30 +33,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Batch:
-    """Prompts that went through the model together, padded on the right; `mask` is true at their tokens."""
+    """Prompts that go through the model together, padded on the right; `mask` is true at their tokens. `output` is None
+    before the pass."""
 
     tokens: torch.Tensor
     mask: torch.Tensor
     prompts: np.ndarray
     half: Literal["fit", "report"]
-    output: Any
+    output: Any = None
 
 
 class Observer(abc.ABC):
-    """Watches the passes of one model. A pass that fails for want of memory is repeated in smaller batches: what hooks
-    saw since the last call of `batch` must then be forgotten, so nothing counts before that call."""
+    """Watches the passes of one model."""
 
     @abc.abstractmethod
     def attach(self, model: torch.nn.Module) -> None:
         """Register hooks on a model's modules."""
 
+    def begin(self, batch: Batch) -> None:  # noqa: B027 (most need not know)
+        """A batch is about to pass."""
+
     @abc.abstractmethod
     def batch(self, batch: Batch) -> None:
-        """Take in what the hooks saw of a batch."""
+        """A batch has passed: take in what the hooks saw of it, and its output."""
 
     @abc.abstractmethod
     def forget(self) -> None:
-        """Be as if no batch had been taken in: all prompts are about to pass again."""
+        """Be as if nothing had passed: all prompts are about to pass again, in smaller batches."""
 
     @abc.abstractmethod
     def detach(self) -> None:
@@ -75,8 +80,8 @@ def run_forward(
 ) -> int:
     """Pass all prompts through a model, and give the prompts that went at a time in the end.
 
-    Without memory for a batch it is halved: the batch passes again, or all of them if an observer was at work, because
-    then some have counted it and some have not. Raises Failure if there is no memory for one prompt.
+    Without memory for a batch it is halved, and if there are observers all prompts pass again, because some may have
+    counted a part of it. Raises Failure if there is no memory for one prompt.
     """
     size, place = batch or usual_batch(prompts), 0
     lengths = np.array([len(row) for row in prompts.tokens])
@@ -84,12 +89,13 @@ def run_forward(
         while place < len(prompts):
             end = prompts.half if place < prompts.half else len(prompts)
             chosen = np.arange(place, min(place + size, end))
-            passed = False
             try:
-                seen = _seen(model, prompts, chosen)
-                passed = True
+                passing = _batch(model, prompts, chosen)
                 for observer in observers:
-                    observer.batch(seen)
+                    observer.begin(passing)
+                passing = replace(passing, output=outputs(model, passing.tokens, passing.mask))
+                for observer in observers:
+                    observer.batch(passing)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
@@ -99,24 +105,22 @@ def run_forward(
                         "a smaller --context, or another --device",
                     ) from error
                 size = len(chosen) // 2
-                if passed:
-                    place = 0
-                    for observer in observers:
-                        observer.forget()
+                place = 0 if observers else place
+                for observer in observers:
+                    observer.forget()
             else:
                 place += len(chosen)
                 if progress:
                     progress(int(lengths[:place].sum()), prompts.count)
             finally:
                 # Let go of before the next pass: the logits of two batches are never there together.
-                seen = None
+                passing = None
     return size
 
 
-def _seen(model: torch.nn.Module, prompts: Prompts, chosen: np.ndarray) -> Batch:
+def _batch(model: torch.nn.Module, prompts: Prompts, chosen: np.ndarray) -> Batch:
     tokens, mask = padded([prompts.tokens[i] for i in chosen], device_of(model))
-    half = "fit" if chosen[0] < prompts.half else "report"
-    return Batch(tokens, mask, chosen, half, outputs(model, tokens, mask))
+    return Batch(tokens, mask, chosen, "fit" if chosen[0] < prompts.half else "report")
 
 
 def usual_batch(prompts: Prompts) -> int:
@@ -164,10 +168,18 @@ def each(work: Callable[[T], None], items: Iterable[T], device: torch.device) ->
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            list(pool.map(work, items))
+        begun = [_pool().submit(work, item) for item in items]
+        wait(begun)
+        for made in begun:
+            made.result()
     finally:
         torch.set_num_threads(threads)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """A thread for each core, kept with the memory that threads keep."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "each")
 
 
 @contextmanager
