@@ -13,6 +13,9 @@ from gedanken.status import Flag, Refusal
 
 SITE = Site("unembed", "surprisal")
 
+SLICE = 1 << 20
+"""Logits handled at a time: memory of this size is used again, larger would be asked for anew."""
+
 
 def surprisal(
     model: torch.nn.Module, tokens: Int[torch.Tensor, "prompt position"], mask: Bool[torch.Tensor, "prompt position"]
@@ -44,10 +47,11 @@ def nats(
     tokens: Int[torch.Tensor, "prompt position"],
     mask: Bool[torch.Tensor, "prompt position"],
 ) -> Float[torch.Tensor, "prompt position-1"]:
-    """−ln p of each token after the first, one prompt at a time so that no second table of logits is made."""
-    targets = tokens[:, 1:].to(logits.device)
+    """−ln p of each token after the first, a few at a time so that no second table of logits is made."""
+    targets, wide = tokens[:, 1:].to(logits.device), _at_least_single(logits.dtype)
+    step = max(1, SLICE // logits.shape[-1])
     rows = [
-        _surprisal(row[:-1].to(_at_least_single(row.dtype)), target)
+        torch.cat([_surprisal(*part) for part in zip(row[:-1].to(wide).split(step), target.split(step), strict=True)])
         for row, target in zip(logits, targets, strict=True)
     ]
     return torch.stack(rows) * mask[:, 1:].to(logits.device)

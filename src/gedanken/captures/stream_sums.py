@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 
 from gedanken.kinds import Moments
-from gedanken.theory.lapack import add_gram, mirror
+from gedanken.theory.lapack import add_gram, gram, mirror
 
 WAIT = 256
 """Fewest rows of one update: below, the traffic of the sum dominates."""
@@ -58,11 +58,12 @@ class StreamSums:
             self._fold_there(rows[chosen].double())
 
     def _fold_here(self, block: np.ndarray) -> None:
-        if self._second is None:
-            self._second = np.zeros((self.width, self.width))
         self.n += len(block)
         self.total += block.sum(axis=0)
-        add_gram(self._second, block)
+        if self._second is None:
+            self._second = gram(block)
+        else:
+            add_gram(self._second, block)
         if self.absolute is not None:
             self.absolute += np.abs(block, out=block).sum(axis=0)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import brentq
 
-from gedanken.theory.lapack import add_gram, mirror
+from gedanken.theory.lapack import gram, mirror
 
 SCALES = (1, 2, 4, 8, 16, 32)
 """k: octaves of the number of neighbours."""
@@ -35,8 +35,7 @@ def neighbour_distances(
     below about 1e−16 of the largest squared norm are rounding: centre the points first. Raises ValueError if a point
     has fewer neighbours.
     """
-    products = np.zeros((len(points), len(points)))
-    add_gram(products, np.ascontiguousarray(points).T)
+    products = gram(np.ascontiguousarray(points).T)
     mirror(products)
     lengths = np.sqrt(np.diagonal(products))
     return distances_from(products, np.ones_like(lengths), lengths, count, group)

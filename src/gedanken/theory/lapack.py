@@ -30,24 +30,36 @@ PANEL = 64
 """Columns of workspace for the reduction to tridiagonal form: at least LAPACK's block size, which is 32."""
 
 
+def gram(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
+    """rowsᵀ rows, upper triangle only: what is below is not set. As `add_gram`, without a matrix of zeros to begin with."""
+    found = np.empty((rows.shape[1], rows.shape[1]))
+    _add_gram(found, rows, 0.0)
+    return found
+
+
 def add_gram(gram: Float[np.ndarray, "d d"], rows: Float[np.ndarray, "n d"]) -> None:
     """gram += rowsᵀ rows, in place, in the upper triangle only (`mirror` completes it).
 
     Both float64 and contiguous, `rows` in either order. One symmetric rank-k update: half the work of a general
     product, and no temporary. Raises ValueError if the arrays are of another kind.
     """
+    _add_gram(gram, rows, 1.0)
+
+
+def _add_gram(gram: np.ndarray, rows: np.ndarray, kept: float) -> None:
+    """gram = kept·gram + rowsᵀ rows."""
     n, d = rows.shape
     if gram.shape != (d, d) or gram.dtype != np.float64 or rows.dtype != np.float64:
         raise ValueError(f"add_gram wants float64 arrays d × d and n × d, got {gram.shape} and {rows.shape}")
     if not (gram.flags.c_contiguous and rows.flags.forc):
         raise ValueError("add_gram wants contiguous arrays")
-    if n == 0 or d == 0:
+    if d == 0:
         return
     # Fortran sees a C-contiguous array as its transpose, and our upper triangle as its lower one.
-    trans, leading = (b"N", ctypes.c_int(d)) if rows.flags.c_contiguous else (b"T", ctypes.c_int(n))
-    size, count, one = ctypes.c_int(d), ctypes.c_int(n), ctypes.c_double(1.0)
+    trans, leading = (b"N", ctypes.c_int(d)) if rows.flags.c_contiguous else (b"T", ctypes.c_int(max(n, 1)))
+    size, count, one, kept = ctypes.c_int(d), ctypes.c_int(n), ctypes.c_double(1.0), ctypes.c_double(kept)
     _dsyrk(
-        _letter(b"L"), _letter(trans), _at(size), _at(count), _at(one), rows.ctypes.data, _at(leading), _at(one),
+        _letter(b"L"), _letter(trans), _at(size), _at(count), _at(one), rows.ctypes.data, _at(leading), _at(kept),
         gram.ctypes.data, _at(size),
     )  # fmt: skip
 

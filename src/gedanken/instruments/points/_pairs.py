@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gedanken.status import Flag, Refusal
-from gedanken.theory.lapack import add_gram, mirror
+from gedanken.theory.lapack import gram, mirror
 
 MOST = 2048
 """Rows used at most, evenly: 2.1 million pairs, 33 MB."""
@@ -28,8 +28,10 @@ class Cosines:
 
     @cached_property
     def pairs(self) -> Float[np.ndarray, " pairs"]:
-        """Each pair once."""
-        return np.concatenate([row[i + 1 :] for i, row in enumerate(self.square)])
+        """Each pair once, ascending."""
+        found = np.concatenate([row[i + 1 :] for i, row in enumerate(self.square)])
+        found.sort()
+        return found
 
 
 _made: dict[int, dict[int, Cosines]] = {}
@@ -44,8 +46,7 @@ def cosines_of(points: Float[np.ndarray, "n d"], most: int) -> Cosines:
     found = _made[id(points)]
     if most not in found:
         rows, flags, index, lengths = _directions(points, most, 2)
-        square = np.zeros((len(rows), len(rows)))
-        add_gram(square, rows.T)
+        square = gram(rows.T)
         mirror(square)
         np.clip(square, -1.0, 1.0, out=square)
         np.fill_diagonal(square, np.inf)

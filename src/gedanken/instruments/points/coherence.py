@@ -50,7 +50,7 @@ class Coherence(Instrument):
     def measure(self, array: Float[np.ndarray, "n d"], rng: np.random.Generator) -> Reading:
         if self.sample:
             cosines = cosines_of(array, self.sample)
-            largest = float(max(cosines.pairs.max(), -cosines.pairs.min()))
+            largest = float(max(cosines.pairs[-1], -cosines.pairs[0]))
             return {"coherence": Value(largest, n=len(cosines.square), flags=cosines.flags)}
         rows, flags = directions(array, None)
         return {"coherence": Value(min(largest_overlap(rows), 1.0), n=len(rows), flags=flags)}

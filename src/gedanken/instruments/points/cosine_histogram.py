@@ -60,8 +60,8 @@ class CosineHistogram(Instrument):
         half = (array.shape[1] - 1) / 2
         edges = np.linspace(-1, 1, BINS + 1)
         # A cosine on a bin edge (0, ±1 exactly) must not fall to either side by rounding.
-        bins = ((pairs + (1 + 1e-12)) * (BINS / 2)).astype(np.intp)
-        shares = np.bincount(np.minimum(bins, BINS - 1, out=bins), minlength=BINS) / len(pairs)
+        below = np.searchsorted(pairs, edges[1:-1] - 1e-12)
+        shares = np.diff(below, prepend=0, append=len(pairs)) / len(pairs)
         expected = np.diff(stats.beta.cdf((1 + edges) / 2, half, half))
         bins, size = _drawn(shares, expected)
         centres, shares, expected = (

@@ -16,7 +16,7 @@ Reference. Quantiles of pair statistics [@serfling1984generalized]; law of the a
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
@@ -31,7 +31,7 @@ from gedanken.instruments.points._pairs import MOST, Cosines, cosines_of
 from gedanken.kinds import Kind
 from gedanken.status import Flag, Refusal
 from gedanken.theory.laws import Normal
-from gedanken.theory.quantiles import quantiles
+from gedanken.theory.quantiles import absolute_quantiles, quantiles
 
 TAILS = (0.001, 0.5, 0.999)
 """Levels of the asymmetry."""
@@ -72,8 +72,8 @@ class CosineQuantile(Instrument):
         if n < LEAST:
             raise Refusal(Flag.too_small, f"{n} rows that are not zero, where {LEAST} are needed")
         levels, edge = np.array(self.levels), float(cosines.pairs.mean() + 2 * cosines.pairs.std())
-        signed = _Statistic.of(cosines, np.positive, np.array([*self.levels, *TAILS]), edge)
-        absolute = _Statistic.of(cosines, np.abs, levels, edge)
+        signed = _Statistic.of(cosines, np.positive, quantiles, np.array([*self.levels, *TAILS]), edge)
+        absolute = _Statistic.of(cosines, np.abs, absolute_quantiles, levels, edge)
         thin = len(cosines.pairs) * min(levels.min(), 1 - levels.max()) < 10
         tail = flags + ((Flag.short_tail,) if thin else ())
         asymmetry, error = signed.combination(np.array(TAILS), WEIGHTS)
@@ -125,12 +125,14 @@ class _Statistic:
     above: Float[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, cosines: Cosines, change: np.ufunc, levels: Float[np.ndarray, " k"], bound: float) -> "_Statistic":
-        """Of `change` of the cosines."""
+    def of(
+        cls, cosines: Cosines, change: np.ufunc, quantiles_of: Callable, levels: Float[np.ndarray, " k"], bound: float
+    ) -> "_Statistic":
+        """Of `change` of the cosines, whose quantiles `quantiles_of` finds."""
         levels = np.unique(levels)
         step = np.minimum(levels, 1 - levels) / 2
-        pairs, others = change(cosines.pairs), len(cosines.square) - 1
-        found, low, high = quantiles(pairs, np.concatenate([levels, levels - step, levels + step])).reshape(3, -1)
+        wanted, others = np.concatenate([levels, levels - step, levels + step]), len(cosines.square) - 1
+        found, low, high = quantiles_of(cosines.pairs, wanted).reshape(3, -1)
         # The diagonal is infinite: never below a quantile, and once above a bound.
         counts = _counts(cosines.square, change, [*found.tolist(), bound])
         shares, inverse_density = counts[:-1] / others, (high - low) / (2 * step)

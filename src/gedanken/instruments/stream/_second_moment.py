@@ -248,9 +248,11 @@ def _centred(stream: Stream, rows: Rows) -> SecondMoment:
 
 
 def _uncentred(stream: Stream, rows: Rows) -> SecondMoment:
-    if not _varying(rows.points - rows.points.mean(axis=0))[1].any():
+    try:
+        centred = second_moment(stream, "centred")
+    except Refusal:  # nothing varies
         return SecondMoment(rows)
-    return _Uncentred(rows, second_moment(stream, "centred"), rows.points.mean(axis=0))
+    return _Uncentred(rows, centred, rows.points.mean(axis=0))
 
 
 def _standardised(stream: Stream, rows: Rows) -> SecondMoment:
