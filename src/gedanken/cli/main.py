@@ -22,6 +22,7 @@ from gedanken.cli import (
     study,
     train,
 )
+from gedanken.cli.memory import keep_freed_memory
 from gedanken.status import Failure
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def run() -> None:
     """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    keep_freed_memory()
     try:
         app()
     except Failure as failure:
