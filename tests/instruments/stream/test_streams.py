@@ -7,6 +7,7 @@ from gedanken.instruments.base import Curve, Value
 from gedanken.instruments.stream._known import stream_of
 from gedanken.instruments.stream._prompts import MOST_GROUPS, rows_of
 from gedanken.instruments.stream._second_moment import differences, quadratic
+from gedanken.instruments.stream.anisotropy_across_prompts import AnisotropyAcrossPrompts
 from gedanken.instruments.stream.covariance_participation_ratio import CovarianceParticipationRatio
 from gedanken.instruments.stream.covariance_spectrum import CovarianceSpectrum
 from gedanken.instruments.stream.hoyer_sparsity import HoyerSparsity
@@ -48,6 +49,7 @@ EXACT = [
      ["covariance_participation_ratio", "covariance_participation_ratio_across_prompts"]),
     (NormProfile(), ["mean_norm", "norm_variation", "mean_share"]),
     (MassiveCoordinates(), ["massive_energy_share", "hoyer_massive"]),
+    (AnisotropyAcrossPrompts(), ["anisotropy_across_prompts", "directional_participation_ratio_across_prompts"]),
 ]  # fmt: skip
 
 
@@ -86,6 +88,28 @@ def test_differences_of_standardised_rows():
     # Rounding of a hundred products of order one.
     np.testing.assert_allclose(found.rows.points, expected, atol=1e-12)
     np.testing.assert_allclose(found.matrix, expected.T @ expected, atol=1e-10)
+
+
+def test_cosines_across_prompts_are_those_of_every_pair():
+    """Seventy prompts in 64 groups, out of order, one row zero; against all pairs, one by one."""
+    rng = np.random.default_rng(16)
+    stream = stream_of(correlated(70, 9, rng))
+    order = rng.permutation(len(stream.points))
+    points = stream.points[order]
+    points[np.flatnonzero(stream.position[order] >= FIRST_POSITIONS)[0]] = 0
+    mixed = Stream(
+        stream.fit, stream.report, 0, stream.fit_absolute, points, stream.prompt[order], stream.position[order]
+    )
+    reading = AnisotropyAcrossPrompts().measure(mixed, rng)
+    rows, prompt = points[mixed.kept], mixed.prompt[mixed.kept]
+    alive = rows.any(axis=1)
+    rows, prompt = rows[alive], prompt[alive]
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines = (rows @ rows.T)[prompt[:, None] != prompt]
+    assert reading["anisotropy_across_prompts"].value == pytest.approx(cosines.mean(), abs=1e-12)
+    inverse = reading["directional_participation_ratio_across_prompts"]
+    assert inverse.value == pytest.approx(1 / np.mean(cosines**2), rel=1e-12)
+    assert len(inverse.left_out) == MOST_GROUPS and inverse.n == 1399 and Flag.zero_rows in inverse.flags
 
 
 @pytest.mark.parametrize("d", [1, 96, 250])
