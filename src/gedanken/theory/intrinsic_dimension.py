@@ -47,19 +47,24 @@ def distances_from(
     lengths: Float[np.ndarray, " n"],
     count: int,
     group: Int[np.ndarray, " n"] | None = None,
-) -> Float[np.ndarray, "n count"]:
+    chosen: Int[np.ndarray, " k"] | None = None,
+) -> Float[np.ndarray, "k count"]:
     """`neighbour_distances` of points whose inner products are products_ij factors_i factors_j, the diagonal aside (cosines
-    and lengths, or products and ones), and whose norms are `lengths`."""
+    and lengths, or products and ones), and whose norms are `lengths`; of the chosen points among themselves."""
     scale = float(lengths.max(initial=0.0)) or 1.0
-    norms, factors, found = (lengths / scale) ** 2, factors / scale, np.empty((len(products), count))
+    norms, factors = (lengths / scale) ** 2, factors / scale
     group = np.arange(len(products)) if group is None else group
-    for start in range(0, len(products), BLOCK):
-        rows = slice(start, start + BLOCK)
-        square = products[rows] * (-2 * factors[rows, None])
+    chosen = np.arange(len(products)) if chosen is None else chosen
+    left_out, found = np.delete(np.arange(len(products)), chosen), np.empty((len(chosen), count))
+    for start in range(0, len(chosen), BLOCK):
+        rows = chosen[start : start + BLOCK]
+        square = products[rows]
+        square *= -2 * factors[rows, None]
         square *= factors
         square += norms
         square += norms[rows, None]
         square[group[rows, None] == group] = np.inf
+        square[:, left_out] = np.inf
         nearest = square.astype(np.float32)
         nearest = np.partition(nearest, count - 1, axis=1)[:, :count] if count <= len(products) else nearest
         nearest.sort(axis=1)
@@ -67,7 +72,7 @@ def distances_from(
             raise ValueError(f"a point has fewer than {count} neighbours")
         # Distinct points closer than rounding are set at its edge, so that ratios stay finite.
         least = np.finfo(float).eps * np.maximum(norms[rows, None], np.finfo(float).tiny)
-        found[rows] = scale * np.sqrt(np.maximum(nearest, least))
+        found[start : start + BLOCK] = scale * np.sqrt(np.maximum(nearest, least))
     return found
 
 

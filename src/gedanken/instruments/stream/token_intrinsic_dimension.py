@@ -67,14 +67,12 @@ class TokenIntrinsicDimension(Instrument):
         cosines = cosines_of(array.kept_points, self.most)
         taken = np.flatnonzero(np.isin(cosines.index, distinct))
         prompt, group, _ = grouped(array.prompt[array.kept])
-        prompt, group = prompt[cosines.index[taken]], group[cosines.index[taken]]
-        if np.bincount(prompt).max() > len(taken) - 2 * theory.SCALES[-1]:
+        prompt, group = prompt[cosines.index], group[cosines.index]
+        if np.bincount(prompt[taken]).max() > len(taken) - 2 * theory.SCALES[-1]:
             raise Refusal(Flag.too_small, "too few tokens in other prompts")
-        square, lengths, flags = cosines.square, cosines.lengths[taken], cosines.flags
-        if len(taken) < len(square):
-            square = square[np.ix_(taken, taken)]
-        distances = theory.distances_from(square, lengths, lengths, 2 * theory.SCALES[-1], prompt)
-        groups = np.unique(group, return_inverse=True)[1]
+        lengths, flags = cosines.lengths, cosines.flags
+        distances = theory.distances_from(cosines.square, lengths, lengths, 2 * theory.SCALES[-1], prompt, taken)
+        groups = np.unique(group[taken], return_inverse=True)[1]
         found = np.array([_at(distances, k, groups) for k in theory.SCALES])
         n, whole = len(taken), found[:, -1]
         errors = np.array([jackknife.stderr(values) for values in found[:, :-1]])
