@@ -60,7 +60,9 @@ class AnisotropyAcrossPrompts(Instrument):
             directions = np.where(square > n * np.finfo(float).eps, 1 / square, np.nan)
         return {
             "anisotropy_across_prompts": valued(mean[-1], mean[:-1], n, flags),
-            "directional_participation_ratio_across_prompts": valued(max(directions[-1], 1.0), directions[:-1], n, flags)
+            "directional_participation_ratio_across_prompts": valued(
+                max(directions[-1], 1.0), directions[:-1], n, flags
+            )
             if np.isfinite(directions[-1])
             else Refusal(Flag.below_resolution, "no two tokens of different prompts overlap"),
         }
