@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from gedanken.instruments.base import Symmetry, Value
 from gedanken.kinds import Stream
@@ -72,19 +72,18 @@ def rows_of(stream: Stream, *, first: bool = False, least: int = 2) -> Rows:
     Prompts are numbered in order, and consecutive ones form at most MOST_GROUPS groups: the same at every place.
     Raises Refusal: `too_small` under `least` rows, `non_finite`, `zero_rows` if all are zero.
     """
-    chosen = np.ones(len(stream.points), bool) if first else stream.kept
-    if np.count_nonzero(chosen) < least:
-        raise Refusal(Flag.too_small, f"{np.count_nonzero(chosen)} rows, where {least} are needed")
-    rows = shared(stream, ("rows", first), lambda: _rows(stream, chosen, first))
+    count = len(stream.points) if first else np.count_nonzero(stream.kept)
+    if count < least:
+        raise Refusal(Flag.too_small, f"{count} rows, where {least} are needed")
+    rows = shared(stream, ("rows", first), lambda: _rows(stream, first))
     if len(rows.points) < least:
         raise Refusal(Flag.too_small, f"{len(rows.points)} rows other than zero, where {least} are needed")
     return rows
 
 
-def _rows(stream: Stream, chosen: Bool[np.ndarray, " n"], first: bool) -> Rows:
-    prompt = stream.prompt[chosen]
-    points = stream.points[chosen] if first else stream.kept_points
-    points = points.astype(np.float64)
+def _rows(stream: Stream, first: bool) -> Rows:
+    prompt = stream.prompt if first else stream.prompt[stream.kept]
+    points = (stream.points if first else stream.kept_points).astype(np.float64)
     if np.any(np.diff(prompt) < 0):
         order = np.argsort(prompt, kind="stable")
         points, prompt = points[order], prompt[order]
