@@ -77,7 +77,7 @@ def test_theory_starts_at_the_measured_amplitude_and_grows_at_its_rate(rows):
 
 
 def test_energy_has_levels_with_names(rows):
-    levels = of(rows, "circle", "energy").filter(pl.col("kind") == "level")
+    levels = of(rows, "circle", "staircase").filter(pl.col("kind") == "level")
     named = dict(levels.select("label", "y").iter_rows())
     # the table of levels at β = 5
     assert named["one cluster"] == pytest.approx(1)
@@ -86,8 +86,8 @@ def test_energy_has_levels_with_names(rows):
 
 
 def test_logarithmic_times_are_noticed(rows):
-    assert of(rows, "late", "energy_log").height and of(rows, "late", "tracks_log").height
-    assert not of(rows, "late", "energy").height and not of(rows, "late", "growth").height
+    assert of(rows, "late", "staircase_log").height and of(rows, "late", "tracks_log").height
+    assert not of(rows, "late", "staircase").height and not of(rows, "late", "growth").height
     assert of(rows, "late", "tracks_log")["time"].min() > 0
 
 

@@ -52,6 +52,12 @@ def test_a_planted_part_and_pair_are_found(synthetic):
     assert "lower in 12 of 12 layers" in by_kind["pair"].evidence
 
 
+def test_activations_are_not_called_weights(synthetic):
+    lab = one_variable(synthetic, lambda part, layer: 10.0 + 0.001 * (layer * 7 % 5), parts=("attn_out",))
+    (part,) = ranked_findings(lab, 1)
+    assert "stable rank of the attention outputs is 10 times smaller than that of independent noise" in part.claim
+
+
 def test_a_planted_trend_is_found(synthetic):
     lab = one_variable(synthetic, lambda part, layer: 80.0 * 0.8**layer if part == "W_V" else 100.0)
     trend = next(f for f in ranked_findings(lab, 5) if f.kind == "trend")

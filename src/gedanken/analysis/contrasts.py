@@ -13,7 +13,7 @@ import polars as pl
 from scipy import stats
 
 from gedanken.analysis.unusual import RATE, adjusted
-from gedanken.analysis.wording import PARTS, count, interval, named, number, times
+from gedanken.analysis.wording import PARTS, count, interval, named, number, structureless, things, times
 
 MEANING = {
     "stable_rank": "how many directions carry most of the energy",
@@ -73,8 +73,8 @@ def _parts(layered: pl.DataFrame) -> list[Finding]:
             continue
         ratio = math.exp(rows["log_ratio"].median())
         claim = (
-            f"The {_named(variable, variant)} of the {_part(rows)} matrices is {times(ratio)} that of structureless "
-            "weights of the same shape."
+            f"The {_named(variable, variant)} of the {_things(rows)} is {times(ratio)} that of "
+            f"{structureless(rows['part'][0])} of the same shape."
         )
         evidence = (
             f"{number(rows['value'].median())} (median of {count(len(rows), 'layer')}, {_half(rows['value'])}) against "
@@ -105,8 +105,8 @@ def _pairs(layered: pl.DataFrame) -> list[Finding]:
         ratio = math.exp(np.median(gap))
         low, high = np.exp(np.quantile(gap, [0.25, 0.75]))
         claim = (
-            f"Measured against structureless weights, the {name} of {PARTS.get(one, one)} matrices is "
-            f"{times(ratio)} that of the {PARTS.get(two, two)} matrices beside them."
+            f"Measured against {structureless(one)}, the {name} of {things(one)} is {times(ratio)} that of the "
+            f"{things(two)} beside them."
         )
         evidence = (
             f"Ratio {number(ratio)} at the same layer (middle half {interval(low, high)}), lower in "
@@ -131,14 +131,14 @@ def _trends(layered: pl.DataFrame) -> list[Finding]:
         first, last = rows.head(third), rows.tail(third)
         ratio = math.exp(last["log_ratio"].median() - first["log_ratio"].median())
         claim = (
-            f"From early to late layers the {name} of the {_part(rows)} matrices "
+            f"From early to late layers the {name} of the {_things(rows)} "
             f"{'falls' if ratio < 1 else 'rises'} by a factor of {_figure(ratio)[:-1]}."
         )
         evidence = (
             f"{number(first['value'].median())} in the first third ({_half(first['value'])}), "
             f"{number(last['value'].median())} in the last ({_half(last['value'])}), {number(rows['null'].median())} "
-            f"in structureless weights; Kendall's τ = {number(tau, 2)} over {count(len(rows), 'layer')}, adjusted p = "
-            f"{number(q, 2)}."
+            f"in {structureless(rows['part'][0])}; Kendall's τ = {number(tau, 2)} over {count(len(rows), 'layer')}, "
+            f"adjusted p = {number(q, 2)}."
         )
         found.append(Finding("trend", run, abs(math.log(ratio)), _figure(ratio), claim, evidence, _gloss(variable)))
     return found
@@ -171,10 +171,9 @@ def _groups(rows: pl.DataFrame, *extra: str):
     return rows.partition_by(*_FAMILY, *extra, as_dict=True, maintain_order=True).items()
 
 
-def _part(rows: pl.DataFrame) -> str:
-    part = rows["part"][0]
+def _things(rows: pl.DataFrame) -> str:
     cross = "cross-attention " if rows["block"][0] == "cross_attn" else ""
-    return cross + PARTS.get(part, part)
+    return cross + things(rows["part"][0])
 
 
 def _half(values: pl.Series) -> str:

@@ -192,7 +192,7 @@ def energy(run: Simulated) -> list[dict]:
     if not curves or not 0 < run.beta < math.inf:
         return []
     at, values = curves[max(curves)]
-    picture = "energy_log" if run.logarithmic else "energy"
+    picture = "staircase_log" if run.logarithmic else "staircase"
     rows = [{"run": run.run, "picture": picture, "kind": "energy", "time": float(t), "y": float(e)}
             for t, e in zip(at, values, strict=True) if t > 0 or not run.logarithmic]  # fmt: skip
     lowest, circle = float(np.min(values)), run.dimension == 2

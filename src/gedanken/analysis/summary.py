@@ -117,7 +117,7 @@ def _share(rows: pl.DataFrame) -> str:
         return ""
     odd = tested["significant"].sum()
     return (
-        f"Of {count(len(tested), 'comparison')} with structureless weights of the same shape, {odd:,} "
+        f"Of {count(len(tested), 'comparison')} with a null of the same shape, {odd:,} "
         f"({number(100 * odd / len(tested), 2)} %) differ, at a false-discovery rate of {number(100 * RATE)} %."
     )
 

@@ -19,6 +19,25 @@ PARTS = {
 }
 """What the parts of docs/naming.md are called in a sentence."""
 
+ACTIVATIONS = {
+    "resid_pre": "activations that enter the first block",
+    "resid_mid": "activations between attention and MLP",
+    "resid_post": "activations behind the blocks",
+    "attn_out": "attention outputs",
+    "mlp_out": "MLP outputs",
+}
+"""Parts that are tables of activations, and no matrix of the model."""
+
+
+def things(part: str) -> str:
+    """What a part's tables are, in the plural: "query matrices", "attention outputs"."""
+    return ACTIVATIONS.get(part) or f"{PARTS.get(part, part)} matrices"
+
+
+def structureless(part: str) -> str:
+    """What its null is made of."""
+    return "independent noise" if part in ACTIVATIONS else "structureless weights"
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """`value` with `digits` significant digits: 0.0312, 1,230, −4.5, 2.1×10⁻⁷. None and NaN are "–"."""

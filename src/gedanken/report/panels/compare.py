@@ -44,6 +44,5 @@ def panel(data: Data) -> Panel:
         quantities=layered_quantities(data),
         across_runs=True,
         cell=138,
-        legend="Relative to the median of structureless weights of each matrix's own shape (dashed: 1), where there is "
-        "one. Bars: 95 % intervals.",
+        legend="Relative to the median of each site's own null (dashed: 1), where there is one. Bars: 95 % intervals.",
     )

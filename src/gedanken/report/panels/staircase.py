@@ -34,7 +34,7 @@ def panel(data: Data) -> Panel:
         references=("geshkovski2024dynamic",),
         table="pictures",
         charts=({kind: chart(kind).to_dict() for kind in ("linear", "log")},),
-        quantities=of_pictures(data, "energy_log", "energy"),
+        quantities=of_pictures(data, "staircase_log", "staircase"),
         controls=(Control("quantity", "Picture"),),
         legend="Blue: measured; attention with V = Id raises it at all times. Dashed: levels of equal clusters.",
     )

@@ -9,7 +9,7 @@ from gedanken.report.panels.base import ROWS, VALUE_TIP, Control, Panel, log_axi
 def chart() -> alt.LayerChart:
     """One row a site: its name above a bar from the null median (1) to the value, on a logarithmic ratio axis."""
     scale = alt.Scale(type="log", nice=False, padding=24)
-    x = alt.X("ratio:Q", title="value / median of structureless weights [1]", scale=scale, axis=log_axis())
+    x = alt.X("ratio:Q", title="value / null median [1]", scale=scale, axis=log_axis())
     y = alt.Y("rank:O", title=None, axis=None, scale=alt.Scale(paddingInner=0))
     base = alt.Chart(ROWS).encode(y=y)
     tips = tooltip(*VALUE_TIP, "ratio:Q", "q:Q:adjusted p")
@@ -23,7 +23,7 @@ def chart() -> alt.LayerChart:
         base.mark_point(style="measured-point", filled=True, size=70, **below).encode(x, tooltip=tips),
         base.mark_text(style="label", yOffset=-11).encode(x=alt.value(2), text="label:N"),
         base.transform_calculate(
-            against="format(datum.value, '.3~r') + ' against ' + format(datum.null, '.3~r')"
+            against="format(datum.value, ',.3~r') + ' against ' + format(datum.null, ',.3~r')"
         ).mark_text(style="label-muted", yOffset=-11, align="right").encode(x=alt.value("width"), text="against:N"),
         height=alt.Step(48),
     )  # fmt: skip
@@ -35,7 +35,7 @@ def panel(data: Data) -> Panel:
     return Panel(
         id="unusual",
         title="Most unusual sites",
-        question="Which matrices lie furthest from structureless ones?",
+        question="Which sites lie furthest from their nulls?",
         caveat="Far from random is not the same as important: a bar says that structure is there, not what it is for. "
         "Quantities whose null is zero have no ratio and are not ranked.",
         references=("benjamini1995controlling",),
